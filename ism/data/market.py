@@ -1,0 +1,158 @@
+"""The market as column arrays: what engines read.
+
+A `Market` is a snapshot that nobody changes. Receivers are rows; what they took before are precedents, sorted by receiver so that a sum
+or maximum over one receiver's precedents is one `reduceat`. Codes are kept as their ancestors, one column a level, so that "same
+subchapter" is an integer comparison. Unknown is -1 for codes, NaN for numbers, the zero vector for a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ism.data.text import TextEncoder, Vectors
+from ism.domain.market import Offer, ReceiverKind
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.intp]
+
+EARTH_RADIUS_KM = 6371.0088
+
+
+@dataclass(frozen=True, slots=True)
+class Receivers:
+    """Who could take an offer; arrays of length ``n``.
+
+    Attributes:
+        ids: identifiers, unique.
+        names: what people call them.
+        kinds: ``company`` or ``sector``.
+        nace: ``[n, 3]`` division, group, class (``23, 235, 2351``).
+        latitude, longitude: decimal degrees.
+        countries: ISO 3166 alpha-2 or the empty string.
+        needs: unit vectors ``[k, d]`` of what is asked for: declared needs of companies, titles of sectors.
+        need_owner: ``[k]`` row of the receiver that has the need, ascending.
+        need_texts: the ``k`` texts themselves.
+    """
+
+    ids: list[str]
+    names: list[str]
+    kinds: list[ReceiverKind]
+    nace: Ints
+    latitude: Floats
+    longitude: Floats
+    countries: list[str]
+    needs: Vectors
+    need_owner: Rows
+    need_texts: list[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Precedents:
+    """Exchanges that happened; arrays of length ``p``, sorted by receiver.
+
+    Attributes:
+        receiver: ``[p]`` row in `Receivers`.
+        vectors: ``[p, d]`` unit vectors of the material texts.
+        ewc: ``[p, 3]`` chapter, subchapter, code (``10, 1001, 100102``).
+        donor_nace: ``[p, 3]`` as in `Receivers`.
+        receiver_nace: ``[p, 3]``.
+        latitude, longitude: of the donor, decimal degrees.
+        group: ``[p]`` cases that must not explain each other (one source paper, one donor).
+        texts: material texts.
+        references: where each is documented, for people.
+    """
+
+    receiver: Rows
+    vectors: Vectors
+    ewc: Ints
+    donor_nace: Ints
+    receiver_nace: Ints
+    latitude: Floats
+    longitude: Floats
+    group: Ints
+    texts: list[str]
+    references: list[str]
+
+    def __len__(self) -> int:
+        return len(self.receiver)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferArrays:
+    """Offers as columns; length ``q``. ``group`` -1 hides no precedent."""
+
+    vectors: Vectors
+    ewc: Ints
+    nace: Ints
+    latitude: Floats
+    longitude: Floats
+    quantity: Floats
+    group: Ints
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Receivers and precedents at one generation of the store."""
+
+    receivers: Receivers
+    precedents: Precedents
+    generation: int = 0
+    sector_rows: dict[str, int] = field(default_factory=dict)
+
+
+def nace_levels(codes: Sequence[str | None]) -> Ints:
+    """``[n, 3]`` division, group and class of canonical NACE codes; -1 where the code is coarser or absent."""
+    out = np.full((len(codes), 3), -1, dtype=np.int32)
+    for row, code in enumerate(codes):
+        digits = (code or "").replace(".", "")
+        for level, length in enumerate((2, 3, 4)):
+            if len(digits) >= length and digits.isdigit():
+                out[row, level] = int(digits[:length])
+    return out
+
+
+def ewc_levels(codes: Sequence[str | None]) -> Ints:
+    """``[n, 3]`` chapter, subchapter and code of canonical List-of-Waste codes; -1 where the code is coarser or absent."""
+    out = np.full((len(codes), 3), -1, dtype=np.int32)
+    for row, code in enumerate(codes):
+        digits = (code or "").replace(" ", "")
+        for level, length in enumerate((2, 4, 6)):
+            if len(digits) >= length and digits.isdigit():
+                out[row, level] = int(digits[:length])
+    return out
+
+
+def offer_arrays(offers: Sequence[Offer], encoder: TextEncoder, groups: Sequence[int] | None = None) -> OfferArrays:
+    """Columns of offers; ``groups`` names the precedents that each must not see."""
+    return OfferArrays(
+        vectors=encoder.encode([offer.text for offer in offers]),
+        ewc=ewc_levels([offer.ewc for offer in offers]),
+        nace=nace_levels([offer.nace for offer in offers]),
+        latitude=_column([offer.latitude for offer in offers]),
+        longitude=_column([offer.longitude for offer in offers]),
+        quantity=_column([offer.quantity_t_per_year for offer in offers]),
+        group=np.asarray(groups if groups is not None else [-1] * len(offers), dtype=np.int32),
+    )
+
+
+def distance_km(latitude: float, longitude: float, latitudes: Floats, longitudes: Floats) -> Floats:
+    """Great-circle distances in km from one point to many (haversine); NaN where a place is unknown."""
+    phi, lam = np.radians(latitudes), np.radians(longitudes)
+    phi0, lam0 = np.float32(np.radians(latitude)), np.float32(np.radians(longitude))
+    chord = np.square(np.sin((phi - phi0) / 2)) + np.cos(phi0) * np.cos(phi) * np.square(np.sin((lam - lam0) / 2))
+    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(chord, 0, 1))), dtype=np.float32)
+
+
+def _column(values: Sequence[float | None]) -> Floats:
+    return np.asarray([np.nan if value is None else value for value in values], dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Plain values and one tree of errors; nothing here imports a third-party library."""

@@ -1,0 +1,1 @@
+"""The engines: each scores how well a receiver fits an offer, behind one contract (`base.Engine`)."""

@@ -1,0 +1,42 @@
+"""Every knob, typed, with its unit; read from the environment (prefix ``ISM_``) and from ``.env``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Names in the environment carry the prefix ``ISM_``, except where an alias is given."""
+
+    model_config = SettingsConfigDict(env_prefix="ISM_", env_file=".env", extra="ignore", populate_by_name=True)
+
+    data_dir: Path = Field(Path("ism-data"), description="Folder that holds the database, models, caches and logs.")
+    database_url: SecretStr | None = Field(
+        None, alias="DATABASE_URL", description="SQLAlchemy URL of a PostgreSQL database; SQLite in data_dir when unset."
+    )
+    admin_key: SecretStr | None = Field(
+        None, description="First admin API key, at least 16 characters; made and printed once when unset."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback by default.")
+    port: int = Field(5001, ge=1, le=65535, alias="MONITORING_PORT", description="TCP port to listen on.")
+    log_level: LogLevel = Field("INFO", alias="LOG_LEVEL", description="Least severe level that is logged.")
+    text_model: Path | None = Field(None, description="Folder of a BERT sentence model; the bundled MiniLM when unset.")
+    demo_market: bool = Field(True, description="Whether an empty data folder starts with the documented demonstration market.")
+    max_upload_bytes: Annotated[int, Field(ge=1024)] = Field(
+        50 * 1024 * 1024, description="Largest accepted upload, in bytes."
+    )
+    max_body_bytes: Annotated[int, Field(ge=1024)] = Field(1024 * 1024, description="Largest accepted JSON body, in bytes.")
+    max_unpacked_bytes: Annotated[int, Field(ge=1024)] = Field(
+        512 * 1024 * 1024, description="Largest unpacked size of an XLSX file, in bytes."
+    )
+
+    @field_validator("admin_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("must have at least 16 characters")
+        return value
