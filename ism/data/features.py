@@ -3,7 +3,6 @@
 Most of it is voting: every precedent votes for its receiver with a weight that says how much it resembles the offer (its *kernel*: text,
 List-of-Waste code, donor sector, place, and products of them). Votes are counted for the receiver itself, for receivers of its NACE class
 and of its NACE division, and turned into shares, so that one feature means the same in a market of 300 or of 30,000 precedents.
-Precedents of the offer's own group never vote for it.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from ism.data.market import Floats, Market, OfferArrays, Rows, distance_km
+from ism.data.market import Floats, Ints, Market, OfferArrays, Rows, distance_km
 
 KERNELS = (
     "any",
     "text",
     "same_text",
+    "co_taken",
     "ewc_code",
     "ewc_subchapter",
     "ewc_chapter",
@@ -27,13 +27,25 @@ KERNELS = (
     "donor_division",
     "text_donor",
     "ewc_donor",
-    "near_50km",
-    "near_200km",
+    "near_20km",
+    "near_100km",
+    "near_400km",
     "text_near",
+    "same_text_near",
+    "co_taken_near",
     "donor_near",
 )
 LEVELS = ("receiver", "class", "division")
-PAIR_FEATURES = ("need_similarity", "distance_log_km", "distance_known", "distance_rank", "same_division", "text_best", "ewc_best")
+PAIR_FEATURES = (
+    "need_similarity",
+    "distance_log_km",
+    "distance_known",
+    "distance_excess",
+    "usual_distance",
+    "same_division",
+    "text_best",
+    "ewc_best",
+)
 FEATURES = tuple(f"{kernel}@{level}" for kernel in KERNELS for level in LEVELS) + PAIR_FEATURES
 
 _TEXT_WIDTH = 0.1  # a cosine of 0.9 votes with 1/e
@@ -43,33 +55,83 @@ _PRIOR_VOTES = 1.0  # votes nobody cast, so that a single weak vote is not a sha
 
 @dataclass(frozen=True)
 class VoteIndex:
-    """Where votes are counted: for each level a sparse ``[p, bins]`` matrix and each receiver's bin (``bins`` = nowhere)."""
+    """A market prepared for voting.
+
+    Attributes:
+        ballots: for each level a sparse ``[bins, p]`` matrix: which precedent votes in which bin.
+        bins: for each level ``[n]`` the bin of each receiver; the last bin is nobody's.
+        voted, starts: receivers that have precedents, and where these begin.
+        material: ``[p]`` row in ``materials``.
+        materials: unit vectors of the distinct material texts.
+        profiles: sparse ``[materials, n]``, rows of length 1: who took which material.
+        usual: ``[n]`` mean log distance over which a receiver was supplied; NaN where unknown.
+    """
 
     ballots: tuple[sparse.csr_matrix, ...]
     bins: tuple[Rows, ...]
-    starts: Rows
     voted: Rows
+    starts: Rows
+    material: Rows
+    materials: Floats
+    profiles: sparse.csr_matrix
+    usual: Floats
 
 
 def vote_index(market: Market) -> VoteIndex:
     """Prepare a market for `pair_features`; do it once for each market."""
-    precedents, receivers = market.precedents, market.receivers
-    ballots, bins = [], []
-    columns = [(precedents.receiver, np.arange(len(receivers)))]
-    columns += [(precedents.receiver_nace[:, level], receivers.nace[:, level]) for level in (2, 0)]
-    for cast, owned in columns:
-        known, inverse = np.unique(cast, return_inverse=True)
-        valid = cast >= 0
-        rows = np.flatnonzero(valid)
-        ballots.append(
-            sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, inverse[valid])), shape=(len(cast), max(len(known), 1)))
-        )
-        place = np.searchsorted(known, owned)
-        found = (place < len(known)) & (owned >= 0)
-        found[found] = known[place[found]] == owned[found]
-        bins.append(np.where(found, place, max(len(known), 1)).astype(np.intp))
-    voted, starts = np.unique(precedents.receiver, return_index=True)
-    return VoteIndex(tuple(ballots), tuple(bins), starts.astype(np.intp), voted.astype(np.intp))
+    past, receivers = market.precedents, market.receivers
+    columns = [(past.receiver, np.arange(len(receivers)))]
+    columns += [(past.receiver_nace[:, level], receivers.nace[:, level]) for level in (2, 0)]
+    levels = [_level(cast, owned) for cast, owned in columns]
+    voted, starts = (column.astype(np.intp) for column in np.unique(past.receiver, return_index=True))
+    texts = {text: row for row, text in enumerate(dict.fromkeys(past.texts))}
+    material = np.asarray([texts[text] for text in past.texts], dtype=np.intp)
+    first = np.unique(material, return_index=True)[1] if len(past) else np.zeros(0, np.intp)
+    taken = sparse.csr_matrix((np.ones(len(past)), (material, past.receiver)), shape=(len(texts), len(receivers)))
+    taken.data = np.log1p(taken.data)
+    norms = np.sqrt(np.asarray(taken.multiply(taken).sum(axis=1)).ravel())
+    profiles = sparse.diags(1.0 / np.maximum(norms, 1e-12)) @ taken
+    return VoteIndex(
+        ballots=tuple(level[0] for level in levels),
+        bins=tuple(level[1] for level in levels),
+        voted=voted,
+        starts=starts,
+        material=material,
+        materials=past.vectors[first],
+        profiles=sparse.csr_matrix(profiles.astype(np.float32)),
+        usual=_usual_distance(market, voted, starts),
+    )
+
+
+def _level(cast: Rows | Ints, owned: Rows | Ints) -> tuple[sparse.csr_matrix, Rows]:
+    """Ballots and bins of one level."""
+    known, inverse = np.unique(cast, return_inverse=True)
+    voters = np.flatnonzero(cast >= 0)
+    shape = (len(known) + 1, len(cast))
+    ballots = sparse.csr_matrix((np.ones(len(voters), np.float32), (inverse[voters], voters)), shape=shape)
+    place = np.minimum(np.searchsorted(known, owned), max(len(known) - 1, 0))
+    found = (known[place] == owned) & (owned >= 0) if len(known) else np.zeros(len(owned), dtype=bool)
+    return ballots, np.where(found, place, len(known)).astype(np.intp)
+
+
+def _usual_distance(market: Market, voted: Rows, starts: Rows) -> Floats:
+    usual = np.full(len(market.receivers), np.nan, dtype=np.float32)
+    if len(voted):
+        past, home = market.precedents, market.receivers
+        away = np.log1p(distance_km(past.latitude, past.longitude, home.latitude[past.receiver], home.longitude[past.receiver]))
+        known = np.isfinite(away)
+        total = np.add.reduceat(np.where(known, away, 0.0), starts)
+        count = np.add.reduceat(known.astype(np.float32), starts)
+        usual[voted] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return usual
+
+
+def reachable(market: Market) -> npt.NDArray[np.bool_]:
+    """``[n]`` receivers of whom anything is known: a need or a precedent."""
+    known = np.zeros(len(market.receivers), dtype=bool)
+    known[market.receivers.need_owner] = True
+    known[market.precedents.receiver] = True
+    return known
 
 
 def pair_features(market: Market, index: VoteIndex, offers: OfferArrays, rows: Rows | None = None) -> Floats:
@@ -85,93 +147,93 @@ def pair_features(market: Market, index: VoteIndex, offers: OfferArrays, rows: R
         ``[q, n, len(FEATURES)]``, finite everywhere: an unknown distance is 0 with ``distance_known`` 0.
     """
     rows = np.arange(len(market.receivers), dtype=np.intp) if rows is None else rows
+    votes = len(KERNELS) * len(LEVELS)
     out = np.zeros((len(offers), len(rows), len(FEATURES)), dtype=np.float32)
-    similarity = offers.vectors @ market.precedents.vectors.T
-    need = need_similarity(market, offers)
+    cosine = offers.vectors @ index.materials.T
+    need = need_similarity(market, offers, rows)
     for q in range(len(offers)):
-        kernels = _kernels(market, offers, q, similarity[q])
+        kernels = _kernels(market, index, offers, q, cosine[q])
         for level in range(len(LEVELS)):
             share = _shares(kernels, index.ballots[level])
-            out[q, :, level : len(KERNELS) * len(LEVELS) : len(LEVELS)] = share[index.bins[level][rows]]
-        out[q, :, len(KERNELS) * len(LEVELS) :] = _pair(market, index, offers, q, rows, need[q], similarity[q], kernels)
+            out[q, :, level : votes : len(LEVELS)] = share[index.bins[level][rows]]
+        out[q, :, votes:] = _pair(market, index, offers, q, rows, need[q], cosine[q], kernels)
     return out
 
 
-def need_similarity(market: Market, offers: OfferArrays) -> Floats:
+def need_similarity(market: Market, offers: OfferArrays, rows: Rows | None = None) -> Floats:
     """``[q, n]`` cosine of each offer with what each receiver asks for most closely; 0 where nothing is asked for."""
     receivers = market.receivers
-    out = np.zeros((len(offers), len(receivers)), dtype=np.float32)
-    if len(receivers.need_owner):
-        owners, starts = np.unique(receivers.need_owner, return_index=True)
-        out[:, owners] = np.maximum.reduceat(offers.vectors @ receivers.needs.T, starts, axis=1)
+    vectors, owner = receivers.needs, receivers.need_owner
+    count = len(receivers)
+    if rows is not None:
+        first, last = np.searchsorted(owner, rows), np.searchsorted(owner, rows, side="right")
+        owner = np.repeat(np.arange(len(rows)), last - first)
+        vectors = vectors[np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)]).astype(np.intp)]
+        count = len(rows)
+    out = np.zeros((len(offers), count), dtype=np.float32)
+    if len(owner):
+        owners, starts = np.unique(owner, return_index=True)
+        out[:, owners] = np.maximum.reduceat(offers.vectors @ vectors.T, starts, axis=1)
     return out
 
 
-def _kernels(market: Market, offers: OfferArrays, q: int, cosine: Floats) -> Floats:
+def _kernels(market: Market, index: VoteIndex, offers: OfferArrays, q: int, cosine: Floats) -> Floats:
     """``[len(KERNELS), p]`` weights in 0..1 of each precedent's vote for offer ``q``."""
     past = market.precedents
-    allowed = (past.group != offers.group[q]) | (offers.group[q] < 0)
-    text = np.exp((np.minimum(cosine, 1.0) - 1.0) / _TEXT_WIDTH)
-    ewc = _same(past.ewc, offers.ewc[q])
-    donor = _same(past.donor_nace, offers.nace[q])
-    if np.isfinite(offers.latitude[q]):
-        away = distance_km(float(offers.latitude[q]), float(offers.longitude[q]), past.latitude, past.longitude)
-        near50, near200 = np.nan_to_num(np.exp(-away / 50.0)), np.nan_to_num(np.exp(-away / 200.0))
-    else:
-        near50 = near200 = np.zeros(len(past), dtype=np.float32)
-    kernels = np.stack(
-        [
-            np.ones(len(past), dtype=np.float32),
-            text,
-            (cosine > _SAME_TEXT).astype(np.float32),
-            ewc[:, 2],
-            ewc[:, 1],
-            ewc[:, 0],
-            donor[:, 2],
-            donor[:, 0],
-            text * (0.2 + 0.8 * donor[:, 0]),
-            ewc[:, 1] * donor[:, 0],
-            near50,
-            near200,
-            text * near200,
-            donor[:, 0] * near200,
-        ]
-    )
-    return np.asarray(kernels * allowed, dtype=np.float32)
+    close = np.exp((np.minimum(cosine, 1.0) - 1.0) / _TEXT_WIDTH)
+    co_taken = np.minimum(index.profiles @ (index.profiles.T @ (close / max(float(close.sum()), 1.0))), 1.0)[index.material]
+    text, same = close[index.material], (cosine > _SAME_TEXT).astype(np.float32)[index.material]
+    ewc, donor = _same(past.ewc, offers.ewc[q]), _same(past.donor_nace, offers.nace[q])
+    near20, near100, near400 = _near(market, offers, q)
+    kernels = [
+        np.ones(len(past)), text, same, co_taken,
+        ewc[:, 2], ewc[:, 1], ewc[:, 0], donor[:, 2], donor[:, 0], text * (0.2 + 0.8 * donor[:, 0]), ewc[:, 1] * donor[:, 0],
+        near20, near100, near400, text * near100, same * near400, co_taken * near100, donor[:, 0] * near400,
+    ]  # fmt: skip
+    return np.asarray(kernels, dtype=np.float32)
 
 
-def _same(codes: npt.NDArray[np.int32], own: npt.NDArray[np.int32]) -> Floats:
+def _near(market: Market, offers: OfferArrays, q: int) -> tuple[Floats, Floats, Floats]:
+    past = market.precedents
+    if not np.isfinite(offers.latitude[q] + offers.longitude[q]):
+        nowhere = np.zeros(len(past), dtype=np.float32)
+        return nowhere, nowhere, nowhere
+    away = distance_km(offers.latitude[q], offers.longitude[q], past.latitude, past.longitude)
+    near20, near100, near400 = (np.nan_to_num(np.exp(-away / km)) for km in (20.0, 100.0, 400.0))
+    return near20, near100, near400
+
+
+def _same(codes: Ints, own: Ints) -> Floats:
     return ((codes == own) & (own >= 0)).astype(np.float32)
 
 
 def _shares(kernels: Floats, ballots: sparse.csr_matrix) -> Floats:
-    """``[bins + 1, K]`` share of all votes; the last row stands for receivers nobody could vote for."""
-    votes = np.asarray((ballots.T @ kernels.T))
-    total = kernels.sum(axis=1) + _PRIOR_VOTES
-    return np.vstack([votes / total, np.zeros((1, len(kernels)), np.float32)]).astype(np.float32)
+    """``[bins, K]`` share of all votes; nobody votes in the last bin."""
+    votes = np.asarray(ballots @ kernels.T)
+    return np.asarray(votes / (kernels.sum(axis=1) + _PRIOR_VOTES), dtype=np.float32)
 
 
 def _pair(
     market: Market, index: VoteIndex, offers: OfferArrays, q: int, rows: Rows, need: Floats, cosine: Floats, kernels: Floats
 ) -> Floats:
     """``[n, len(PAIR_FEATURES)]``: what is not voting."""
-    receivers = market.receivers
+    home = market.receivers
     out = np.zeros((len(rows), len(PAIR_FEATURES)), dtype=np.float32)
-    out[:, 0] = need[rows]
-    if np.isfinite(offers.latitude[q]):
-        away = distance_km(
-            float(offers.latitude[q]), float(offers.longitude[q]), receivers.latitude[rows], receivers.longitude[rows]
+    out[:, 0] = need
+    if np.isfinite(offers.latitude[q] + offers.longitude[q]):
+        away = np.log1p(
+            distance_km(offers.latitude[q], offers.longitude[q], home.latitude[rows], home.longitude[rows])
         )
         known = np.isfinite(away)
-        out[:, 1] = np.where(known, np.log1p(np.nan_to_num(away)), 0.0)
+        out[:, 1] = np.nan_to_num(away)
         out[:, 2] = known
-        order = np.argsort(np.where(known, away, np.inf), kind="stable")
-        out[order, 3] = np.log1p(np.arange(len(rows))) * known[order]
-    out[:, 4] = (receivers.nace[rows, 0] == offers.nace[q, 0]) & (offers.nace[q, 0] >= 0)
-    best = np.zeros((len(receivers) + 1, 2), dtype=np.float32)
+        out[:, 3] = np.nan_to_num(away - index.usual[rows])
+    out[:, 4] = np.nan_to_num(index.usual[rows])
+    out[:, 5] = (home.nace[rows, 0] == offers.nace[q, 0]) & (offers.nace[q, 0] >= 0)
+    best = np.zeros((len(home), 2), dtype=np.float32)
     if len(index.voted):
-        allowed = kernels[0] > 0
-        best[index.voted, 0] = np.maximum.reduceat(np.where(allowed, cosine, 0.0), index.starts)
-        best[index.voted, 1] = np.maximum.reduceat(kernels[3] + 0.5 * kernels[4] * (1 - kernels[3]), index.starts)
-    out[:, 5:7] = best[rows]
+        codes = kernels[KERNELS.index("ewc_code")], kernels[KERNELS.index("ewc_subchapter")]
+        best[index.voted, 0] = np.maximum.reduceat(cosine[index.material], index.starts)
+        best[index.voted, 1] = np.maximum.reduceat(np.maximum(codes[0], 0.5 * codes[1]), index.starts)
+    out[:, 6:8] = best[rows]
     return out

@@ -8,7 +8,7 @@ subchapter" is an integer comparison. Unknown is -1 for codes, NaN for numbers, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from ism.domain.market import Offer, ReceiverKind
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.intp]
+Degrees = float | np.float32 | Floats
 
 EARTH_RADIUS_KM = 6371.0088
 
@@ -65,9 +66,9 @@ class Precedents:
         donor_nace: ``[p, 3]`` as in `Receivers`.
         receiver_nace: ``[p, 3]``.
         latitude, longitude: of the donor, decimal degrees.
-        group: ``[p]`` cases that must not explain each other (one source paper, one donor).
         texts: material texts.
-        references: where each is documented, for people.
+        references: each as a phrase for people ("Asnaes power station to Gyproc, 1993").
+        sources: where each is documented.
     """
 
     receiver: Rows
@@ -77,9 +78,9 @@ class Precedents:
     receiver_nace: Ints
     latitude: Floats
     longitude: Floats
-    group: Ints
     texts: list[str]
     references: list[str]
+    sources: list[str]
 
     def __len__(self) -> int:
         return len(self.receiver)
@@ -87,7 +88,7 @@ class Precedents:
 
 @dataclass(frozen=True, slots=True)
 class OfferArrays:
-    """Offers as columns; length ``q``. ``group`` -1 hides no precedent."""
+    """Offers as columns; length ``q``. Units as in `ism.domain.market`."""
 
     vectors: Vectors
     ewc: Ints
@@ -95,10 +96,13 @@ class OfferArrays:
     latitude: Floats
     longitude: Floats
     quantity: Floats
-    group: Ints
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def take(self, rows: Rows) -> OfferArrays:
+        """The offers at ``rows``, in that order."""
+        return OfferArrays(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,15 @@ class Market:
     receivers: Receivers
     precedents: Precedents
     generation: int = 0
-    sector_rows: dict[str, int] = field(default_factory=dict)
+
+    def keeping(self, rows: Rows) -> Market:
+        """The same receivers with only the precedents at ``rows`` (ascending)."""
+        past = self.precedents
+        kept = {
+            column.name: [value[row] for row in rows] if isinstance(value := getattr(past, column.name), list) else value[rows]
+            for column in fields(past)
+        }
+        return Market(self.receivers, Precedents(**kept), self.generation)
 
 
 def nace_levels(codes: Sequence[str | None]) -> Ints:
@@ -133,8 +145,8 @@ def ewc_levels(codes: Sequence[str | None]) -> Ints:
     return out
 
 
-def offer_arrays(offers: Sequence[Offer], encoder: TextEncoder, groups: Sequence[int] | None = None) -> OfferArrays:
-    """Columns of offers; ``groups`` names the precedents that each must not see."""
+def offer_arrays(offers: Sequence[Offer], encoder: TextEncoder) -> OfferArrays:
+    """Columns of offers."""
     return OfferArrays(
         vectors=encoder.encode([offer.text for offer in offers]),
         ewc=ewc_levels([offer.ewc for offer in offers]),
@@ -142,15 +154,14 @@ def offer_arrays(offers: Sequence[Offer], encoder: TextEncoder, groups: Sequence
         latitude=_column([offer.latitude for offer in offers]),
         longitude=_column([offer.longitude for offer in offers]),
         quantity=_column([offer.quantity_t_per_year for offer in offers]),
-        group=np.asarray(groups if groups is not None else [-1] * len(offers), dtype=np.int32),
     )
 
 
-def distance_km(latitude: float, longitude: float, latitudes: Floats, longitudes: Floats) -> Floats:
-    """Great-circle distances in km from one point to many (haversine); NaN where a place is unknown."""
-    phi, lam = np.radians(latitudes), np.radians(longitudes)
-    phi0, lam0 = np.float32(np.radians(latitude)), np.float32(np.radians(longitude))
-    chord = np.square(np.sin((phi - phi0) / 2)) + np.cos(phi0) * np.cos(phi) * np.square(np.sin((lam - lam0) / 2))
+def distance_km(latitude: Degrees, longitude: Degrees, latitudes: Degrees, longitudes: Degrees) -> Floats:
+    """Great-circle distances in km, by broadcasting (haversine; sphere of 6371 km); NaN where a place is unknown."""
+    phi1, phi2 = np.radians(latitude), np.radians(latitudes)
+    turn = np.radians(longitudes) - np.radians(longitude)
+    chord = np.square(np.sin((phi2 - phi1) / 2)) + np.cos(phi1) * np.cos(phi2) * np.square(np.sin(turn / 2))
     return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(chord, 0, 1))), dtype=np.float32)
 
 

@@ -1,0 +1,36 @@
+"""Which engines there are: name -> ``module:Class``. Guests add theirs through the entry point group ``ism.engines``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from ism.domain.errors import NotFoundError
+from ism.engines.base import Engine
+
+ENGINES = {
+    "matching": "ism.engines.matching:MatchingEngine",
+    "knowledge_graph": "ism.engines.knowledge_graph:KnowledgeGraphEngine",
+}
+
+
+def names() -> list[str]:
+    """Engines of this package, then guests."""
+    return [*ENGINES, *sorted(point.name for point in entry_points(group="ism.engines") if point.name not in ENGINES)]
+
+
+def engine_class(name: str) -> type[Engine]:
+    """The class behind a name; only now is its module imported.
+
+    Raises:
+        NotFoundError: no engine has that name.
+    """
+    if name in ENGINES:
+        module, _, attribute = ENGINES[name].partition(":")
+        found: type[Engine] = getattr(import_module(module), attribute)
+        return found
+    for point in entry_points(group="ism.engines"):
+        if point.name == name:
+            guest: type[Engine] = point.load()
+            return guest
+    raise NotFoundError("engine", name)

@@ -1,0 +1,124 @@
+"""The knowledge-graph engine: typed paths through rules and precedents, weighted by how often each type led to a real exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ism.data import knowledge
+from ism.data.features import VoteIndex, vote_index
+from ism.data.knowledge.arrays import rule_arrays
+from ism.data.market import Floats, Market, OfferArrays, Rows
+from ism.data.text import SentenceModel, TextEncoder
+from ism.domain.engine import Reason
+from ism.domain.errors import EngineError, NotFittedError
+from ism.engines.base import Engine, Param, ParamValue, Snapshot
+from ism.engines.files import read_about, write_about
+from ism.engines.knowledge_graph.choice import fit_weights
+from ism.engines.knowledge_graph.paths import PATHS, RuleRoutes, path_features, rule_routes
+from ism.engines.knowledge_graph.reasons import path_reasons
+from ism.engines.params import resolve
+from ism.engines.training import Describer, ranking_problem
+
+_FORMAT = 1
+_FLOOR = 0.01  # paths weaker than this hardly count; values are compared by their logarithm above it
+_SHARPNESS = 6.0  # utility at which a pair without precedent for its offer scores one half
+
+
+class KnowledgeGraphEngine(Engine):
+    """Scores a pair by the paths that join it.
+
+    Args:
+        encoder: gives the rules' names their vectors; must be the one that the market was built with.
+        use_rules: whether the curated knowledge base takes part (the benchmark shows both).
+    """
+
+    name = "knowledge_graph"
+
+    def __init__(self, encoder: TextEncoder, use_rules: bool = True) -> None:
+        self._encoder = encoder
+        self._rules = rule_arrays(knowledge.rules() if use_rules else (), encoder)
+        self._weights: Floats | None = None
+        self._cache: tuple[Market, VoteIndex, RuleRoutes] | None = None
+
+    @classmethod
+    def search_space(cls) -> dict[str, Param]:
+        """Parameters of the choice model."""
+        return {"l2": Param(40.0, 0.1, 200.0, log=True, unit="log-likelihood")}
+
+    def fit(self, snapshot: Snapshot, params: Mapping[str, ParamValue] | None = None, seed: int = 0) -> None:
+        """Learn the weight of each type of path; see `Engine.fit`."""
+        values = resolve(self.search_space(), params)
+        prior = _prior(bool(self._rules.rules))
+        problem = ranking_problem(snapshot, self._describer, PATHS.index("rule_all_share"), seed, max_queries=3000)
+        self._weights = prior
+        if problem is not None:
+            self._weights = fit_weights(problem, _log(problem.features), prior, float(values["l2"]))
+
+    def score(self, market: Market, offers: OfferArrays, rows: Rows | None = None) -> Floats:
+        """``[q, n]`` in 0..1; see `Engine.score`."""
+        if self._weights is None:
+            raise NotFittedError(self.name)
+        index, routes = self._prepared(market)
+        features = path_features(self._rules, routes, market, index, offers, rows)
+        utility = _log(features) @ self._weights
+        return np.asarray(1.0 / (1.0 + np.exp(_SHARPNESS - utility)), dtype=np.float32)
+
+    def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
+        """The rules and precedents on the strongest paths; see `Engine.explain`."""
+        if self._weights is None:
+            raise NotFittedError(self.name)
+        one = offers.take(np.asarray([offer], dtype=np.intp))
+        return path_reasons(self._rules, market, one, row)
+
+    def contributions(self, market: Market, offers: OfferArrays, offer: int, row: int) -> dict[str, float]:
+        """Utility by type of path: they add up to the logit of the score (plus a constant)."""
+        if self._weights is None:
+            raise NotFittedError(self.name)
+        index, routes = self._prepared(market)
+        one = offers.take(np.asarray([offer], dtype=np.intp))
+        features = path_features(self._rules, routes, market, index, one, np.asarray([row], dtype=np.intp))
+        parts = (_log(features) * self._weights)[0, 0]
+        return {name: float(part) for name, part in zip(PATHS, parts, strict=True) if part > 0}
+
+    def save(self, folder: Path) -> None:
+        """Write ``engine.json`` with the weights; the rules come with the package."""
+        if self._weights is None:
+            raise NotFittedError(self.name)
+        weights = {name: float(weight) for name, weight in zip(PATHS, self._weights, strict=True)}
+        write_about(folder, self.name, _FORMAT, weights=weights, use_rules=bool(self._rules.rules))
+
+    @classmethod
+    def load(cls, folder: Path, encoder: TextEncoder | None = None) -> KnowledgeGraphEngine:
+        """Read what `save` wrote; see `Engine.load`."""
+        about = read_about(folder, cls.name, _FORMAT)
+        if tuple(about["weights"]) != PATHS:
+            raise EngineError(f"{folder}: the model knows other paths than this version. Fit it again.")
+        engine = cls(encoder or SentenceModel(), use_rules=bool(about["use_rules"]))
+        engine._weights = np.asarray(list(about["weights"].values()), dtype=np.float32)
+        return engine
+
+    def _prepared(self, market: Market) -> tuple[VoteIndex, RuleRoutes]:
+        cached = self._cache
+        if cached is None or cached[0] is not market:
+            cached = (market, vote_index(market), rule_routes(self._rules, market))
+            self._cache = cached  # one assignment: threads may compute it twice, never see half of it
+        return cached[1], cached[2]
+
+    def _describer(self, market: Market) -> Describer:
+        index, routes = vote_index(market), rule_routes(self._rules, market)
+        return lambda offers, rows: path_features(self._rules, routes, market, index, offers, rows)
+
+
+def _log(features: Floats) -> Floats:
+    return np.asarray(np.log1p(features / _FLOOR), dtype=np.float32)
+
+
+def _prior(with_rules: bool) -> Floats:
+    """Weights before anything was exchanged: what most facilitators would say counts."""
+    general = {"rule_name_share": 0.3, "rule_all_share": 0.3, "rule_code_share": 0.2, "rule_name_code_donor_share": 0.2}
+    past = {"text@receiver": 0.1, "ewc_code@receiver": 0.1, "text_donor@receiver": 0.1, "text@class": 0.1, "co_taken_near@receiver": 0.1}
+    given = {**(general if with_rules else {}), **past}
+    return np.asarray([given.get(name, 0.0) for name in PATHS], dtype=np.float32)

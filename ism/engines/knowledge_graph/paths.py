@@ -1,0 +1,134 @@
+"""Typed paths from an offer to a receiver, each counted on its own.
+
+An offer reaches a sector through a *rule* (its material, its code, its donor) and a receiver through a *precedent* (same material, same
+code, same kind of donor, a material that the same receivers take). Each type of path gives one non-negative number a pair: the strongest
+path, or the share of all paths of that type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ism.data.features import FEATURES, VoteIndex, pair_features
+from ism.data.knowledge.arrays import RuleArrays, RuleSupport, rule_support
+from ism.data.market import Floats, Market, OfferArrays, Rows
+
+
+def _near(cosine: Floats, width: float) -> Floats:
+    return np.asarray(np.exp((np.minimum(cosine, 1.0) - 1.0) / width), dtype=np.float32)
+
+
+# How strongly an offer meets a material, from what they have in common. Each is one type of path through the rules.
+MEETINGS: dict[str, Callable[[RuleSupport], Floats]] = {
+    "code": lambda s: s.ewc,
+    "name": lambda s: _near(s.cosine, 0.1),
+    "kin": lambda s: _near(s.cosine, 0.25),
+    "donor": lambda s: s.donor,
+    "name_code": lambda s: (0.1 + s.ewc) * _near(s.cosine, 0.15),
+    "name_code_donor": lambda s: (0.1 + s.ewc) * (0.3 + s.donor) * _near(s.cosine, 0.2),
+    "all": lambda s: 0.5 * np.clip((s.cosine - 0.3) / 0.6, 0.0, 1.0) + 0.4 * s.ewc + 0.2 * s.donor,
+}
+RULE_PATHS = tuple(f"rule_{name}_{how}" for name in MEETINGS for how in ("best", "share"))
+PRECEDENT_PATHS = tuple(
+    name
+    for name in FEATURES
+    if "@" in name and not name.startswith("near_") and name.split("@")[1] != "division" and name != "any@class"
+)
+PATHS = (*RULE_PATHS, "rule_division", "rule_breadth", *PRECEDENT_PATHS)
+_PRECEDENT_COLUMNS = [FEATURES.index(name) for name in PRECEDENT_PATHS]
+_COARSE = 0.3  # a rule for a whole division speaks this loud for each class in it
+
+
+@dataclass(frozen=True)
+class RuleRoutes:
+    """Which rules lead to which receivers of a market.
+
+    Attributes:
+        bin_of: ``[n]`` bin of each receiver by its class; ``len(bins)`` for none.
+        coarse_of: ``[n]`` bin of the rules for its whole group or division; ``len(bins)`` for none.
+        order, starts: rules sorted by bin, and where each bin begins.
+        division: ``[bins]`` number of the bin's division; ``division_of`` that of each receiver.
+    """
+
+    order: Rows
+    starts: Rows
+    bin_of: Rows
+    coarse_of: Rows
+    division: Rows
+    division_of: Rows
+    divisions: int
+
+
+def rule_routes(arrays: RuleArrays, market: Market) -> RuleRoutes:
+    """Prepare a market for `path_features`."""
+    codes = np.max(arrays.receiver, axis=1) if len(arrays.rules) else np.zeros(0, np.int32)
+    known, target = np.unique(codes, return_inverse=True)
+    order = np.argsort(target, kind="stable")
+    starts = np.searchsorted(target[order], np.arange(len(known)))
+    place = {int(code): row for row, code in enumerate(known)}
+    nace = market.receivers.nace
+    finest = nace.max(axis=1) if len(nace) else np.zeros(0, np.int32)
+    none = len(known)
+    bin_of = np.asarray([place.get(int(code), none) for code in finest], dtype=np.intp)
+    coarse = np.asarray(
+        [_coarse(place, none, int(group), int(division), int(own)) for (division, group, _), own in zip(nace, finest, strict=True)],
+        dtype=np.intp,
+    )
+    first = arrays.receiver[order[starts], 0] if none else np.zeros(0, np.int32)
+    numbers = {int(code): row for row, code in enumerate(np.unique(first))}
+    return RuleRoutes(
+        order=order.astype(np.intp),
+        starts=starts.astype(np.intp),
+        bin_of=bin_of,
+        coarse_of=coarse,
+        division=np.asarray([numbers[int(code)] for code in first], dtype=np.intp),
+        division_of=np.asarray([numbers.get(int(code), len(numbers)) for code in nace[:, 0]], dtype=np.intp),
+        divisions=len(numbers),
+    )
+
+
+def _coarse(place: dict[int, int], none: int, group: int, division: int, own: int) -> int:
+    for code in (group, division):
+        if code != own and code in place:
+            return place[code]
+    return none
+
+
+def path_features(
+    arrays: RuleArrays, routes: RuleRoutes, market: Market, index: VoteIndex, offers: OfferArrays, rows: Rows | None = None
+) -> Floats:
+    """``[q, n, len(PATHS)]``, non-negative: how strongly each type of path joins each offer and receiver."""
+    rows = np.arange(len(market.receivers), dtype=np.intp) if rows is None else rows
+    out = np.zeros((len(offers), len(rows), len(PATHS)), dtype=np.float32)
+    if len(arrays.rules):
+        _rule_paths(arrays, routes, rule_support(arrays, offers), rows, out)
+    out[:, :, len(RULE_PATHS) + 2 :] = pair_features(market, index, offers, rows)[:, :, _PRECEDENT_COLUMNS]
+    return out
+
+
+def _rule_paths(arrays: RuleArrays, routes: RuleRoutes, support: RuleSupport, rows: Rows, out: Floats) -> None:
+    strength = arrays.strength[routes.order]
+    material = arrays.material[routes.order]
+    share = np.zeros(0, dtype=np.float32)
+    for column, meet in enumerate(MEETINGS.values()):
+        weight = meet(support)[:, material] * strength
+        best = _spread(np.maximum.reduceat(weight, routes.starts, axis=1), routes, rows)
+        out[:, :, 2 * column] = best / (weight.max(axis=1, keepdims=True) + 1e-3)
+        share = np.add.reduceat(weight, routes.starts, axis=1)
+        share /= np.sqrt(np.square(share).sum(axis=1, keepdims=True)) + 0.02
+        out[:, :, 2 * column + 1] = _spread(share, routes, rows)
+    by_division = np.zeros((len(out), routes.divisions + 1), dtype=np.float32)
+    for q in range(len(out)):
+        by_division[q, : routes.divisions] = np.bincount(routes.division, share[q], routes.divisions)
+    out[:, :, len(RULE_PATHS)] = by_division[:, routes.division_of[rows]]
+    breadth = _spread(np.add.reduceat(strength, routes.starts)[None, :], routes, rows)
+    out[:, :, len(RULE_PATHS) + 1] = breadth / max(float(breadth.max()), 1e-6)
+
+
+def _spread(binned: Floats, routes: RuleRoutes, rows: Rows) -> Floats:
+    """Values of bins at receivers: the class's own rules, or a part of those for its whole division."""
+    padded = np.concatenate([binned, np.zeros((len(binned), 1), np.float32)], axis=1)
+    return np.asarray(np.maximum(padded[:, routes.bin_of[rows]], _COARSE * padded[:, routes.coarse_of[rows]]), dtype=np.float32)

@@ -1,0 +1,146 @@
+"""The matching engine: what a pair has in common, ranked by gradient-boosted trees learnt from what was exchanged before.
+
+LambdaRank-type boosting (Bruch et al. 2020, "An alternative cross entropy loss for learning-to-rank", the ``rank_xendcg`` objective of
+LightGBM) over the features of `ism.data.features`. Where too little was exchanged to learn from, the score is the similarity of the texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ism.data.features import FEATURES, VoteIndex, need_similarity, pair_features, vote_index
+from ism.data.market import Floats, Market, OfferArrays, Rows
+from ism.domain.engine import Reason
+from ism.domain.errors import EngineError, NotFittedError
+from ism.engines.base import Engine, Param, ParamValue, Snapshot
+from ism.engines.files import read_about, write_about
+from ism.engines.params import resolve
+from ism.engines.reasons import precedent_reasons
+from ism.engines.training import Describer, RankingProblem, ranking_problem
+
+if TYPE_CHECKING:
+    import lightgbm
+
+_FORMAT = 1
+_LEAST_QUERIES = 30  # below, trees would learn noise
+_HARDNESS = FEATURES.index("co_taken_near@receiver")
+
+
+class MatchingEngine(Engine):
+    """Learned ranker over text, codes, donor sector and place."""
+
+    name = "matching"
+
+    def __init__(self) -> None:
+        self._trees: lightgbm.Booster | None = None
+        self._fitted = False
+        self._cache: tuple[Market, VoteIndex] | None = None
+
+    @classmethod
+    def search_space(cls) -> dict[str, Param]:
+        """Parameters of the boosting."""
+        return {
+            "rounds": Param(200, 20, 600, unit="trees"),
+            "learning_rate": Param(0.05, 0.01, 0.2, log=True),
+            "num_leaves": Param(15, 4, 63, unit="leaves"),
+            "min_data_in_leaf": Param(50, 5, 200, unit="pairs"),
+            "lambda_l2": Param(5.0, 0.1, 50.0, log=True),
+            "feature_fraction": Param(0.4, 0.2, 1.0),
+        }
+
+    def fit(self, snapshot: Snapshot, params: Mapping[str, ParamValue] | None = None, seed: int = 0) -> None:
+        """Learn the ranker; see `Engine.fit`."""
+        values = resolve(self.search_space(), params)
+        problem = ranking_problem(snapshot, self._describer, _HARDNESS, seed)
+        self._trees = None
+        if problem is not None and len(problem.sizes) >= _LEAST_QUERIES:
+            self._trees = _boost(problem, values, seed)
+        self._fitted = True
+
+    def score(self, market: Market, offers: OfferArrays, rows: Rows | None = None) -> Floats:
+        """``[q, n]`` in 0..1; see `Engine.score`."""
+        if not self._fitted:
+            raise NotFittedError(self.name)
+        if self._trees is None:
+            return np.clip(need_similarity(market, offers, rows), 0.0, 1.0)
+        features = pair_features(market, self._index(market), offers, rows)
+        raw = self._trees.predict(features.reshape(-1, len(FEATURES)), num_threads=1) if features.size else np.zeros(0)
+        return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(raw).reshape(features.shape[:2]))), dtype=np.float32)
+
+    def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
+        """The closest precedents, the closest need and the distance, as far as they count for this pair."""
+        one = offers.take(np.asarray([offer], dtype=np.intp))
+        reasons = [*precedent_reasons(market, one, row, self.name), *_need_reasons(market, one, row)]
+        return sorted(reasons, key=lambda reason: -reason.strength)
+
+    def save(self, folder: Path) -> None:
+        """Write ``engine.json`` and, where trees were learnt, ``trees.txt`` (LightGBM's text format)."""
+        if not self._fitted:
+            raise NotFittedError(self.name)
+        write_about(folder, self.name, _FORMAT, trees=self._trees is not None, features=list(FEATURES))
+        if self._trees is not None:
+            (folder / "trees.txt").write_text(self._trees.model_to_string(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> MatchingEngine:
+        """Read what `save` wrote; see `Engine.load`."""
+        about = read_about(folder, cls.name, _FORMAT)
+        if about["features"] != list(FEATURES):
+            raise EngineError(f"{folder}: the model knows other features than this version. Fit it again.")
+        engine = cls()
+        engine._fitted = True
+        if about["trees"]:
+            import lightgbm  # noqa: PLC0415 - 1.3 s and 150 MB: only where trees are used
+
+            try:
+                engine._trees = lightgbm.Booster(model_str=(folder / "trees.txt").read_text(encoding="utf-8"))
+            except (OSError, lightgbm.basic.LightGBMError) as error:
+                raise EngineError(f"{folder / 'trees.txt'} cannot be read: {error}. Restore it or fit again.") from error
+        return engine
+
+    def _index(self, market: Market) -> VoteIndex:
+        cached = self._cache
+        if cached is None or cached[0] is not market:
+            cached = (market, vote_index(market))
+            self._cache = cached  # one assignment: threads may compute it twice, never see half of it
+        return cached[1]
+
+    @staticmethod
+    def _describer(market: Market) -> Describer:
+        index = vote_index(market)
+        return lambda offers, rows: pair_features(market, index, offers, rows)
+
+
+def _boost(problem: RankingProblem, values: Mapping[str, ParamValue], seed: int) -> lightgbm.Booster:
+    import lightgbm  # noqa: PLC0415 - 1.3 s and 150 MB: only where trees are learnt
+
+    settings = {
+        "objective": "rank_xendcg",
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "max_bin": 127,
+        "verbose": -1,
+        "deterministic": True,
+        "force_row_wise": True,
+        "seed": seed,
+        **{name: value for name, value in values.items() if name != "rounds"},
+    }
+    data = lightgbm.Dataset(problem.features, label=problem.relevant.astype(np.int8), group=problem.sizes)
+    return lightgbm.train(settings, data, num_boost_round=int(values["rounds"]))
+
+
+def _need_reasons(market: Market, one: OfferArrays, row: int) -> list[Reason]:
+    home = market.receivers
+    asked = np.flatnonzero(home.need_owner == row)
+    if not len(asked) or home.kinds[row] == "sector":
+        return []
+    cosine = home.needs[asked] @ one.vectors[0]
+    best = int(np.argmax(cosine))
+    if cosine[best] < 0.45:
+        return []
+    text = f"{home.names[row]} asks for “{home.need_texts[asked[best]]}”, which is close to what is offered."
+    return [Reason(text, "similarity", engine=MatchingEngine.name, strength=float(cosine[best]))]

@@ -1,0 +1,34 @@
+"""What must survive a restart: the market, what was shown, API keys and settings.
+
+Importing this package loads no database library; `open_store` does.
+"""
+
+from ism.storage.base import (
+    DEFAULT_DATASET,
+    ROLES,
+    ApiKey,
+    BulkResult,
+    Columns,
+    MarketReader,
+    MarketValue,
+    Page,
+    Role,
+    Store,
+)
+from ism.storage.opening import open_postgres, open_sqlite, open_store
+
+__all__ = [
+    "DEFAULT_DATASET",
+    "ROLES",
+    "ApiKey",
+    "BulkResult",
+    "Columns",
+    "MarketReader",
+    "MarketValue",
+    "Page",
+    "Role",
+    "Store",
+    "open_postgres",
+    "open_sqlite",
+    "open_store",
+]

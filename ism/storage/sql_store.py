@@ -1,0 +1,130 @@
+"""The store on SQLite or PostgreSQL: each method is one transaction."""
+# ruff: noqa: D102 - the contract, `Store`, documents every method
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from ism.domain.market import Recommendation
+from ism.storage import log_sql, market_sql
+from ism.storage.base import DEFAULT_DATASET, ApiKey, BulkResult, MarketReader, MarketValue, Page, Store, T
+from ism.storage.database import Database
+from ism.storage.rows import check_identifier, spec_of
+
+
+class SqlStore(Store):
+    """Keeps everything in a database whose schema is up to date; see `Store` for what each method promises.
+
+    Args:
+        database: is closed with the store.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, kind: type[T], identifier: str) -> T:
+        with self._database.read() as connection:
+            return market_sql.get(connection, spec_of(kind), identifier)
+
+    def page(
+        self, kind: type[T], *, after: str | None = None, limit: int = 100, where: Mapping[str, object] | None = None
+    ) -> Page[T]:
+        with self._database.read() as connection:
+            return market_sql.page(connection, spec_of(kind), after, limit, where)
+
+    def count(self, kind: type[MarketValue], where: Mapping[str, object] | None = None) -> int:
+        with self._database.read() as connection:
+            return market_sql.count(connection, spec_of(kind), where)
+
+    def create(self, value: MarketValue, dataset: str = DEFAULT_DATASET) -> None:
+        check_identifier("dataset", dataset)
+        with self._market_write() as connection:
+            market_sql.create(connection, value, dataset)
+
+    def update(self, kind: type[T], identifier: str, changes: Mapping[str, object]) -> T:
+        with self._market_write() as connection:
+            return market_sql.change(connection, spec_of(kind), identifier, changes)
+
+    def delete(self, kind: type[MarketValue], identifier: str) -> None:
+        with self._market_write() as connection:
+            market_sql.remove(connection, spec_of(kind), identifier)
+
+    def bulk_upsert(self, values: Iterable[MarketValue], dataset: str = DEFAULT_DATASET) -> BulkResult:
+        check_identifier("dataset", dataset)
+        with self._market_write() as connection:
+            return market_sql.BulkWriter(connection, dataset).write(values)
+
+    def datasets(self) -> dict[str, dict[str, int]]:
+        with self._database.snapshot() as connection:
+            return market_sql.datasets(connection)
+
+    def delete_dataset(self, dataset: str) -> dict[str, int]:
+        with self._market_write() as connection:
+            return market_sql.remove_dataset(connection, dataset)
+
+    def generation(self) -> int:
+        with self._database.read() as connection:
+            return market_sql.generation(connection)
+
+    @contextmanager
+    def read_market(self, datasets: Collection[str] | None = None) -> Iterator[MarketReader]:
+        with self._database.snapshot() as connection:
+            yield market_sql.SqlMarketReader(connection, datasets)
+
+    def log_recommendations(self, recommendations: Sequence[Recommendation]) -> None:
+        if recommendations:
+            with self._database.write() as connection:
+                log_sql.log(connection, recommendations)
+
+    def get_recommendation(self, recommendation_id: str) -> Recommendation:
+        with self._database.read() as connection:
+            return log_sql.one_recommendation(connection, recommendation_id)
+
+    def get_request(self, request_id: str) -> list[Recommendation]:
+        with self._database.read() as connection:
+            return log_sql.of_request(connection, request_id)
+
+    def add_api_key(self, key: ApiKey) -> None:
+        with self._database.write() as connection:
+            log_sql.add_key(connection, key)
+
+    def get_api_key(self, key_id: str) -> ApiKey:
+        with self._database.read() as connection:
+            return log_sql.one_key(connection, key_id)
+
+    def list_api_keys(self) -> list[ApiKey]:
+        with self._database.read() as connection:
+            return log_sql.all_keys(connection)
+
+    def revoke_api_key(self, key_id: str, at: datetime) -> ApiKey:
+        with self._database.write() as connection:
+            return log_sql.revoke_key(connection, key_id, at)
+
+    def get_setting(self, key: str, default: object = None) -> object:
+        with self._database.read() as connection:
+            return log_sql.one_setting(connection, key, default)
+
+    def set_setting(self, key: str, value: object) -> None:
+        with self._database.write() as connection:
+            log_sql.put_setting(connection, key, value)
+
+    @property
+    def location(self) -> str:
+        return self._database.location
+
+    def ping(self) -> None:
+        with self._database.read() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        self._database.close()
+
+    @contextmanager
+    def _market_write(self) -> Iterator[Connection]:
+        with self._database.write() as connection:
+            market_sql.begin_market_write(connection)
+            yield connection
