@@ -16,7 +16,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("ism-data"), description="Folder that holds the database, models, caches and logs.")
     database_url: SecretStr | None = Field(
-        None, alias="DATABASE_URL", description="SQLAlchemy URL of a PostgreSQL database; SQLite in data_dir when unset."
+        None,
+        alias="DATABASE_URL",
+        description="SQLAlchemy URL of a PostgreSQL database; SQLite in data_dir when unset.",
     )
     admin_key: SecretStr | None = Field(
         None, description="First admin API key, at least 16 characters; made and printed once when unset."
@@ -25,11 +27,15 @@ class Settings(BaseSettings):
     port: int = Field(5001, ge=1, le=65535, alias="MONITORING_PORT", description="TCP port to listen on.")
     log_level: LogLevel = Field("INFO", alias="LOG_LEVEL", description="Least severe level that is logged.")
     text_model: Path | None = Field(None, description="Folder of a BERT sentence model; the bundled MiniLM when unset.")
-    demo_market: bool = Field(True, description="Whether an empty data folder starts with the documented demonstration market.")
+    demo_market: bool = Field(
+        True, description="Whether an empty data folder starts with the documented demonstration market."
+    )
     max_upload_bytes: Annotated[int, Field(ge=1024)] = Field(
         50 * 1024 * 1024, description="Largest accepted upload, in bytes."
     )
-    max_body_bytes: Annotated[int, Field(ge=1024)] = Field(1024 * 1024, description="Largest accepted JSON body, in bytes.")
+    max_body_bytes: Annotated[int, Field(ge=1024)] = Field(
+        1024 * 1024, description="Largest accepted JSON body, in bytes."
+    )
     max_unpacked_bytes: Annotated[int, Field(ge=1024)] = Field(
         512 * 1024 * 1024, description="Largest unpacked size of an XLSX file, in bytes."
     )

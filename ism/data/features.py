@@ -7,13 +7,15 @@ and of its NACE division, and turned into shares, so that one feature means the 
 
 from __future__ import annotations
 
+import threading
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from ism.data.market import Floats, Ints, Market, OfferArrays, Rows, distance_km
+from ism.data.market import Floats, Ints, Market, OfferArrays, Rows, distance_km, top_rows
 
 KERNELS = (
     "any",
@@ -77,8 +79,18 @@ class VoteIndex:
     usual: Floats
 
 
+_indexes: weakref.WeakKeyDictionary[Market, VoteIndex] = weakref.WeakKeyDictionary()
+
+
 def vote_index(market: Market) -> VoteIndex:
-    """Prepare a market for `pair_features`; do it once for each market."""
+    """The index of a market for `pair_features`; made once for each market and kept as long as it."""
+    index = _indexes.get(market)
+    if index is None:
+        index = _indexes[market] = _prepared(market)  # two threads may both make it, to the same result
+    return index
+
+
+def _prepared(market: Market) -> VoteIndex:
     past, receivers = market.precedents, market.receivers
     columns = [(past.receiver, np.arange(len(receivers)))]
     columns += [(past.receiver_nace[:, level], receivers.nace[:, level]) for level in (2, 0)]
@@ -118,7 +130,9 @@ def _usual_distance(market: Market, voted: Rows, starts: Rows) -> Floats:
     usual = np.full(len(market.receivers), np.nan, dtype=np.float32)
     if len(voted):
         past, home = market.precedents, market.receivers
-        away = np.log1p(distance_km(past.latitude, past.longitude, home.latitude[past.receiver], home.longitude[past.receiver]))
+        away = np.log1p(
+            distance_km(past.latitude, past.longitude, home.latitude[past.receiver], home.longitude[past.receiver])
+        )
         known = np.isfinite(away)
         total = np.add.reduceat(np.where(known, away, 0.0), starts)
         count = np.add.reduceat(known.astype(np.float32), starts)
@@ -146,6 +160,21 @@ def pair_features(market: Market, index: VoteIndex, offers: OfferArrays, rows: R
     Returns:
         ``[q, n, len(FEATURES)]``, finite everywhere: an unknown distance is 0 with ``distance_known`` 0.
     """
+    asked = (market, index, offers, rows)
+    answered = getattr(_last, "answer", None)
+    if answered is not None and all(new is old for new, old in zip(asked, answered[0], strict=True)):
+        features: Floats = answered[1]
+        return features
+    features = _described(market, index, offers, rows)
+    features.flags.writeable = False
+    _last.answer = (asked, features)
+    return features
+
+
+_last = threading.local()  # engines ask for the same pairs one after the other: each thread keeps its last answer
+
+
+def _described(market: Market, index: VoteIndex, offers: OfferArrays, rows: Rows | None) -> Floats:
     rows = np.arange(len(market.receivers), dtype=np.intp) if rows is None else rows
     votes = len(KERNELS) * len(LEVELS)
     out = np.zeros((len(offers), len(rows), len(FEATURES)), dtype=np.float32)
@@ -160,6 +189,17 @@ def pair_features(market: Market, index: VoteIndex, offers: OfferArrays, rows: R
     return out
 
 
+_PROPOSING = tuple(KERNELS.index(name) for name in ("text", "ewc_code", "text_donor", "near_100km", "co_taken_near"))
+
+
+def voted_receivers(market: Market, index: VoteIndex, offers: OfferArrays, count: int) -> Rows:
+    """Receivers with most votes for a single offer, ``count`` for each of five kernels; only receivers that have precedents."""
+    kernels = _kernels(market, index, offers, 0, (offers.vectors @ index.materials.T)[0])[list(_PROPOSING)]
+    votes = np.add.reduceat(kernels, index.starts, axis=1)
+    chosen = [index.voted[top_rows(row, count)] for row in votes if row.any()]
+    return np.unique(np.concatenate([np.zeros(0, np.intp), *chosen]))
+
+
 def need_similarity(market: Market, offers: OfferArrays, rows: Rows | None = None) -> Floats:
     """``[q, n]`` cosine of each offer with what each receiver asks for most closely; 0 where nothing is asked for."""
     receivers = market.receivers
@@ -167,8 +207,9 @@ def need_similarity(market: Market, offers: OfferArrays, rows: Rows | None = Non
     count = len(receivers)
     if rows is not None:
         first, last = np.searchsorted(owner, rows), np.searchsorted(owner, rows, side="right")
-        owner = np.repeat(np.arange(len(rows)), last - first)
-        vectors = vectors[np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)]).astype(np.intp)]
+        sizes = last - first
+        owner = np.repeat(np.arange(len(rows)), sizes)
+        vectors = vectors[np.arange(len(owner)) + np.repeat(first - (np.cumsum(sizes) - sizes), sizes)]
         count = len(rows)
     out = np.zeros((len(offers), count), dtype=np.float32)
     if len(owner):
@@ -181,7 +222,9 @@ def _kernels(market: Market, index: VoteIndex, offers: OfferArrays, q: int, cosi
     """``[len(KERNELS), p]`` weights in 0..1 of each precedent's vote for offer ``q``."""
     past = market.precedents
     close = np.exp((np.minimum(cosine, 1.0) - 1.0) / _TEXT_WIDTH)
-    co_taken = np.minimum(index.profiles @ (index.profiles.T @ (close / max(float(close.sum()), 1.0))), 1.0)[index.material]
+    co_taken = np.minimum(index.profiles @ (index.profiles.T @ (close / max(float(close.sum()), 1.0))), 1.0)[
+        index.material
+    ]
     text, same = close[index.material], (cosine > _SAME_TEXT).astype(np.float32)[index.material]
     ewc, donor = _same(past.ewc, offers.ewc[q]), _same(past.donor_nace, offers.nace[q])
     near20, near100, near400 = _near(market, offers, q)
@@ -214,16 +257,21 @@ def _shares(kernels: Floats, ballots: sparse.csr_matrix) -> Floats:
 
 
 def _pair(
-    market: Market, index: VoteIndex, offers: OfferArrays, q: int, rows: Rows, need: Floats, cosine: Floats, kernels: Floats
+    market: Market,
+    index: VoteIndex,
+    offers: OfferArrays,
+    q: int,
+    rows: Rows,
+    need: Floats,
+    cosine: Floats,
+    kernels: Floats,
 ) -> Floats:
     """``[n, len(PAIR_FEATURES)]``: what is not voting."""
     home = market.receivers
     out = np.zeros((len(rows), len(PAIR_FEATURES)), dtype=np.float32)
     out[:, 0] = need
     if np.isfinite(offers.latitude[q] + offers.longitude[q]):
-        away = np.log1p(
-            distance_km(offers.latitude[q], offers.longitude[q], home.latitude[rows], home.longitude[rows])
-        )
+        away = np.log1p(distance_km(offers.latitude[q], offers.longitude[q], home.latitude[rows], home.longitude[rows]))
         known = np.isfinite(away)
         out[:, 1] = np.nan_to_num(away)
         out[:, 2] = known

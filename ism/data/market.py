@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ Degrees = float | np.float32 | Floats
 EARTH_RADIUS_KM = 6371.0088
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Receivers:
     """Who could take an offer; arrays of length ``n``.
 
@@ -53,6 +54,11 @@ class Receivers:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def sector(self) -> npt.NDArray[np.bool_]:
+        """``[n]`` whether the receiver is a sector."""
+        return np.asarray([kind == "sector" for kind in self.kinds], dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Precedents:
         return len(self.receiver)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class OfferArrays:
     """Offers as columns; length ``q``. Units as in `ism.domain.market`."""
 
@@ -105,7 +111,7 @@ class OfferArrays:
         return OfferArrays(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Market:
     """Receivers and precedents at one generation of the store."""
 
@@ -117,7 +123,9 @@ class Market:
         """The same receivers with only the precedents at ``rows`` (ascending)."""
         past = self.precedents
         kept = {
-            column.name: [value[row] for row in rows] if isinstance(value := getattr(past, column.name), list) else value[rows]
+            column.name: [value[row] for row in rows]
+            if isinstance(value := getattr(past, column.name), list)
+            else value[rows]
             for column in fields(past)
         }
         return Market(self.receivers, Precedents(**kept), self.generation)
@@ -151,9 +159,9 @@ def offer_arrays(offers: Sequence[Offer], encoder: TextEncoder) -> OfferArrays:
         vectors=encoder.encode([offer.text for offer in offers]),
         ewc=ewc_levels([offer.ewc for offer in offers]),
         nace=nace_levels([offer.nace for offer in offers]),
-        latitude=_column([offer.latitude for offer in offers]),
-        longitude=_column([offer.longitude for offer in offers]),
-        quantity=_column([offer.quantity_t_per_year for offer in offers]),
+        latitude=column([offer.latitude for offer in offers]),
+        longitude=column([offer.longitude for offer in offers]),
+        quantity=column([offer.quantity_t_per_year for offer in offers]),
     )
 
 
@@ -165,5 +173,25 @@ def distance_km(latitude: Degrees, longitude: Degrees, latitudes: Degrees, longi
     return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(chord, 0, 1))), dtype=np.float32)
 
 
-def _column(values: Sequence[float | None]) -> Floats:
+def column(values: Sequence[float | None]) -> Floats:
+    """Numbers as an array, NaN where one is unknown."""
     return np.asarray([np.nan if value is None else value for value in values], dtype=np.float32)
+
+
+_SAMPLE = 2048
+
+
+def top_rows(values: Floats, count: int) -> Rows:
+    """Rows of the ``count`` largest values, in no particular order; all rows where there are no more.
+
+    In a long array a sample first tells a bound that the largest surely exceed, so that only those above it are compared.
+    """
+    rows = np.arange(len(values), dtype=np.intp)
+    if len(values) > 8 * _SAMPLE:
+        sample = np.sort(values[:: len(values) // _SAMPLE])
+        bound = sample[max(0, len(sample) - 2 - 3 * count * len(sample) // len(values))]
+        above = np.flatnonzero(values > bound)
+        rows = above if len(above) >= count else rows
+    if len(rows) <= count:
+        return rows
+    return rows[np.argpartition(values[rows], len(rows) - count)[len(rows) - count :]]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 _FILES = ("config.json", "tokenizer.json", "model.safetensors")
-_BATCH = 32
+_BATCH = 64
 
 
 class TextEncoder(Protocol):
@@ -80,7 +80,9 @@ class SentenceModel:
         self._folder = folder or bundled_model()
         for name in _FILES:
             if not (self._folder / name).is_file():
-                raise ConfigurationError(f"text_model: {self._folder} has no {name}. Give a folder with {', '.join(_FILES)}.")
+                raise ConfigurationError(
+                    f"text_model: {self._folder} has no {name}. Give a folder with {', '.join(_FILES)}."
+                )
         self._config: dict[str, Any] = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
         if self._config.get("model_type") != "bert":
             raise ConfigurationError(
@@ -166,11 +168,14 @@ def _block(x: Vectors, bias: Vectors, weights: dict[str, Vectors], prefix: str, 
     attended = _linear(context, weights, prefix + "attention.output.dense")
     x = _layer_norm(x + attended, weights, prefix + "attention.output.LayerNorm", epsilon)
     inner = _gelu(_linear(x, weights, prefix + "intermediate.dense"))
-    return _layer_norm(x + _linear(inner, weights, prefix + "output.dense"), weights, prefix + "output.LayerNorm", epsilon)
+    return _layer_norm(
+        x + _linear(inner, weights, prefix + "output.dense"), weights, prefix + "output.LayerNorm", epsilon
+    )
 
 
 def _linear(x: Vectors, weights: dict[str, Vectors], name: str) -> Vectors:
-    return x @ weights[name + ".weight"].T + weights[name + ".bias"]
+    flat = x.reshape(-1, x.shape[-1]) @ weights[name + ".weight"].T  # one large product, not one a text
+    return np.asarray((flat + weights[name + ".bias"]).reshape(*x.shape[:-1], -1), dtype=np.float32)
 
 
 def _layer_norm(x: Vectors, weights: dict[str, Vectors], name: str, epsilon: float) -> Vectors:
@@ -207,7 +212,9 @@ class CachedEncoder:
             self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("PRAGMA synchronous=NORMAL")  # a lost cache entry is computed again
-            self._file.execute("CREATE TABLE IF NOT EXISTS vector (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+            self._file.execute(
+                "CREATE TABLE IF NOT EXISTS vector (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+            )
 
     @property
     def name(self) -> str:

@@ -109,5 +109,10 @@ class MatchFilters:
 
     def as_dict(self) -> dict[str, Any]:
         """The filters that are set."""
-        values = {"kind": self.kind, "countries": self.countries, "nace": self.nace, "max_distance_km": self.max_distance_km}
+        values = {
+            "kind": self.kind,
+            "countries": self.countries,
+            "nace": self.nace,
+            "max_distance_km": self.max_distance_km,
+        }
         return {name: value for name, value in values.items() if value is not None}

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from ism.data.market import Floats, Ints, Market, OfferArrays, Rows
 from ism.domain.engine import Reason
 
@@ -89,6 +91,19 @@ class Engine(ABC):
     @abstractmethod
     def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
         """Why offer number ``offer`` got its score with the receiver at ``row``, strongest reason first."""
+
+    def propose(self, market: Market, offers: OfferArrays, count: int) -> Rows:
+        """Receivers worth scoring for one offer, found without scoring all of them; may be empty.
+
+        Args:
+            market: whose receivers are proposed.
+            offers: a single offer.
+            count: proposals a criterion, not in all.
+
+        Returns:
+            distinct rows in any order.
+        """
+        return np.zeros(0, dtype=np.intp)
 
     @classmethod
     @abstractmethod

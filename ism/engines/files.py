@@ -28,7 +28,9 @@ def read_about(folder: Path, engine: str, version: int) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EngineError(f"{path} cannot be read: {error}. Restore it from a backup or fit the engine again.") from error
+        raise EngineError(
+            f"{path} cannot be read: {error}. Restore it from a backup or fit the engine again."
+        ) from error
     if not isinstance(about, dict) or about.get("engine") != engine or about.get("format") != version:
         raise EngineError(f"{path} is not a saved {engine!r} engine of format {version}. Fit the engine again.")
     return about

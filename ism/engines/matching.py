@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ism.data.features import FEATURES, VoteIndex, need_similarity, pair_features, vote_index
-from ism.data.market import Floats, Market, OfferArrays, Rows
+from ism.data.features import FEATURES, need_similarity, pair_features, vote_index, voted_receivers
+from ism.data.market import Floats, Market, OfferArrays, Rows, top_rows
 from ism.domain.engine import Reason
 from ism.domain.errors import EngineError, NotFittedError
 from ism.engines.base import Engine, Param, ParamValue, Snapshot
@@ -38,7 +38,6 @@ class MatchingEngine(Engine):
     def __init__(self) -> None:
         self._trees: lightgbm.Booster | None = None
         self._fitted = False
-        self._cache: tuple[Market, VoteIndex] | None = None
 
     @classmethod
     def search_space(cls) -> dict[str, Param]:
@@ -67,9 +66,17 @@ class MatchingEngine(Engine):
             raise NotFittedError(self.name)
         if self._trees is None:
             return np.clip(need_similarity(market, offers, rows), 0.0, 1.0)
-        features = pair_features(market, self._index(market), offers, rows)
+        features = pair_features(market, vote_index(market), offers, rows)
         raw = self._trees.predict(features.reshape(-1, len(FEATURES)), num_threads=1) if features.size else np.zeros(0)
         return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(raw).reshape(features.shape[:2]))), dtype=np.float32)
+
+    def propose(self, market: Market, offers: OfferArrays, count: int) -> Rows:
+        """Receivers with the closest needs, and those whose precedents resemble the offer most."""
+        home = market.receivers
+        proposed = [home.need_owner[top_rows(home.needs @ offers.vectors[0], count)]]
+        if len(market.precedents):
+            proposed.append(voted_receivers(market, vote_index(market), offers, count))
+        return np.unique(np.concatenate(proposed))
 
     def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
         """The closest precedents, the closest need and the distance, as far as they count for this pair."""
@@ -99,15 +106,10 @@ class MatchingEngine(Engine):
             try:
                 engine._trees = lightgbm.Booster(model_str=(folder / "trees.txt").read_text(encoding="utf-8"))
             except (OSError, lightgbm.basic.LightGBMError) as error:
-                raise EngineError(f"{folder / 'trees.txt'} cannot be read: {error}. Restore it or fit again.") from error
+                raise EngineError(
+                    f"{folder / 'trees.txt'} cannot be read: {error}. Restore it or fit again."
+                ) from error
         return engine
-
-    def _index(self, market: Market) -> VoteIndex:
-        cached = self._cache
-        if cached is None or cached[0] is not market:
-            cached = (market, vote_index(market))
-            self._cache = cached  # one assignment: threads may compute it twice, never see half of it
-        return cached[1]
 
     @staticmethod
     def _describer(market: Market) -> Describer:
@@ -126,6 +128,7 @@ def _boost(problem: RankingProblem, values: Mapping[str, ParamValue], seed: int)
         "verbose": -1,
         "deterministic": True,
         "force_row_wise": True,
+        "num_threads": 1,  # threads that wait for each other cost more than they bring on a shared machine
         "seed": seed,
         **{name: value for name, value in values.items() if name != "rounds"},
     }

@@ -116,24 +116,45 @@ def ranking_problem(
             block = mine[start : start + 64]
             described = describer(asked.offers.take(block), None)
             for row, query in zip(described, block, strict=True):
-                pairs = _pairs(row[:, hardness], asked.takers[query], known, max_pairs, rng)
-                if len(pairs):
+                for takers, pool in questions(market, asked.takers[query], known):
+                    pairs = _pairs(row[:, hardness], takers, pool, max_pairs, rng)
                     features.append(row[pairs])
-                    relevant.append(np.isin(pairs, asked.takers[query]))
+                    relevant.append(np.isin(pairs, takers))
     if not features:
         return None
     sizes = np.asarray([len(rows) for rows in features], dtype=np.int32)
     return RankingProblem(np.concatenate(features), np.concatenate(relevant), sizes)
 
 
-def _pairs(
-    hardness: Floats, takers: Rows, known: npt.NDArray[np.bool_], limit: int, rng: np.random.Generator
-) -> npt.NDArray[np.intp]:
-    """Receivers to learn from for one query; empty where none of its takers can be known."""
-    takers = takers[known[takers]]
-    if not len(takers):
-        return np.zeros(0, dtype=np.intp)
-    others = np.setdiff1d(np.flatnonzero(known), takers)
+def questions(market: Market, takers: Rows, known: npt.NDArray[np.bool_]) -> list[tuple[Rows, Rows]]:
+    """What one query asks: which of the companies, and which of the sectors.
+
+    They are two questions, since no sector ever "took" anything: put among companies it would only be a wrong answer.
+
+    Args:
+        market: whose receivers are asked about.
+        takers: receivers that took the offer.
+        known: ``[n]`` receivers of whom anything is known.
+
+    Returns:
+        pairs of (right rows, all rows), each right row among all; questions without a right row are left out.
+    """
+    home = market.receivers
+    classes = home.nace[takers, 2][~home.sector[takers]]
+    own = np.isin(home.nace[:, 2], classes[classes >= 0])
+    took = np.zeros(len(home), dtype=bool)
+    took[takers] = True
+    asked = []
+    for pool, right in ((known & ~home.sector, took), (known & home.sector, took | own)):
+        rows = np.flatnonzero(pool & right)
+        if len(rows):
+            asked.append((rows, np.flatnonzero(pool)))
+    return asked
+
+
+def _pairs(hardness: Floats, takers: Rows, pool: Rows, limit: int, rng: np.random.Generator) -> Rows:
+    """Receivers to learn from for one question: the right ones, the hardest others, and a random rest."""
+    others = np.setdiff1d(pool, takers)
     if len(others) > limit:
         hard = others[np.argsort(-hardness[others], kind="stable")[: limit // 2]]
         rest = rng.choice(np.setdiff1d(others, hard), limit - len(hard), replace=False)

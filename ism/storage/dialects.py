@@ -103,7 +103,7 @@ def bulk_writer(connection: Connection, table: Table, kept: Iterable[str]) -> Ca
     unpacked = text(f'json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows AS json))')
     source = select(*(literal_column(f'"{column.name}"') for column in table.columns)).select_from(unpacked)
     packed = upsert(connection, table, kept, source)
-    return lambda rows: connection.execute(packed, {"rows": json.dumps(rows, default=date.isoformat)})
+    return lambda rows: connection.execute(packed, {"rows": json.dumps(rows, default=_iso)})
 
 
 def limit_lock_wait(connection: Connection, seconds: float) -> None:
@@ -133,7 +133,7 @@ def sqlite_engine(path: Path) -> Engine:
 def _on_sqlite_connect(connection: SqliteConnection, _record: object) -> None:
     # The driver would begin transactions on its own, but only before writes: reads of one transaction would see
     # different moments.
-    connection.isolation_level = None
+    connection.isolation_level = None  # `_on_sqlite_begin` takes over
     for name, (wanted, _) in _PRAGMAS.items():
         connection.execute(f"PRAGMA {name} = {wanted}")
     check_pragmas(connection)
@@ -260,6 +260,11 @@ def check_postgres(connection: Connection) -> None:
         raise StorageError(
             f"server_encoding: {encoding!r} cannot hold every text. Create the database with ENCODING 'UTF8'."
         )
+
+
+def _iso(value: date) -> str:
+    # `date.isoformat` itself would cut the time off a datetime, which is a date too.
+    return value.isoformat()
 
 
 def _json(value: object) -> str:

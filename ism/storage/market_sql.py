@@ -145,6 +145,7 @@ class BulkWriter:
         self._dataset = dataset
         self._now = utc_now()
         self._pending: dict[str, dict[str, Row]] = {spec.label: {} for spec in SPECS}
+        self._replaced: dict[str, list[Row]] = {spec.label: [] for spec in SPECS}
         self._waiting = self._created = self._updated = 0
         self._writers = {spec.label: bulk_writer(connection, spec.table, _KEPT_ON_UPSERT) for spec in SPECS}
 
@@ -154,11 +155,12 @@ class BulkWriter:
             spec = spec_of(type(value))
             row = spec.row(value, self._dataset, self._now)
             batch = self._pending[spec.label]
-            if row[spec.key.name] in batch:
-                self._updated += 1
-            else:
-                self._waiting += 1
+            earlier = batch.get(row[spec.key.name])
+            if earlier is not None:
+                # It will not be written, but is checked as if it were: a refusal must not depend on where batches end.
+                self._replaced[spec.label].append(earlier)
             batch[row[spec.key.name]] = row
+            self._waiting += 1
             if self._waiting >= BATCH:
                 self._flush()
         self._flush()
@@ -168,11 +170,12 @@ class BulkWriter:
         for spec in SPECS:
             batch = self._pending[spec.label]
             if batch:
-                self._write_batch(spec, batch)
+                self._write_batch(spec, batch, self._replaced[spec.label])
                 batch.clear()
+                self._replaced[spec.label].clear()
         self._waiting = 0
 
-    def _write_batch(self, spec: TableSpec[Any], batch: dict[str, Row]) -> None:
+    def _write_batch(self, spec: TableSpec[Any], batch: dict[str, Row], replaced: list[Row]) -> None:
         stored_in = _datasets_of(self._connection, spec, batch)
         for identifier, owner in stored_in.items():
             if owner != self._dataset:
@@ -180,9 +183,9 @@ class BulkWriter:
                     f"{spec.key.name}: {identifier!r} belongs to dataset {owner!r}, not to {self._dataset!r}. "
                     "Choose another identifier, or delete that dataset first."
                 )
-        _require_companies(self._connection, spec, batch.values())
+        _require_companies(self._connection, spec, [*replaced, *batch.values()])
         self._writers[spec.label](list(batch.values()))
-        self._updated += len(stored_in)
+        self._updated += len(stored_in) + len(replaced)
         self._created += len(batch) - len(stored_in)
 
 

@@ -43,12 +43,7 @@ def open_sqlite(folder: Path) -> Store:
         raise StorageError(
             f"data_dir: {folder} cannot be made ({error.strerror}). Set ISM_DATA_DIR to a folder that you may write."
         ) from error
-    lock = FolderLock(folder)
-    try:
-        return _ready(Database(dialects.sqlite_engine(folder / SQLITE_FILE), lock))
-    except BaseException:
-        lock.release()
-        raise
+    return _ready(Database(dialects.sqlite_engine(folder / SQLITE_FILE), FolderLock(folder)))
 
 
 def open_postgres(url: str) -> Store:

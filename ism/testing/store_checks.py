@@ -236,6 +236,8 @@ def check_bulk_is_all_or_nothing(store: Store) -> None:
         "company_id: 'gone'",
         lambda: store.bulk_upsert(source(lambda: replace(MARL, company_id="gone"))),
     )
+    corrected = [replace(MARL, company_id="gone"), MARL]
+    expect_refused(InvalidInputError, "company_id: 'gone'", lambda: store.bulk_upsert(corrected))
     expect("nothing of it is stored", _all(store) == set(MARKET))
     expect("the generation is what it was", store.generation() == before)
     expect("the store still works", store.bulk_upsert([replace(MILL, name="new")]) == BulkResult(0, 1))

@@ -41,7 +41,9 @@ def fit_weights(problem: RankingProblem, columns: Floats, prior: Floats, l2: flo
         return l2 / 2 * float(gap @ gap) - fit, np.asarray(l2 * gap - slope, dtype=np.float64)
 
     bounds = [(0.0, None)] * len(prior)
-    found = minimize(loss, prior.astype(np.float64), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS})
+    found = minimize(
+        loss, prior.astype(np.float64), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS}
+    )
     return np.asarray(found.x, dtype=np.float32)
 
 

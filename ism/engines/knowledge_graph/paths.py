@@ -14,7 +14,7 @@ import numpy as np
 
 from ism.data.features import FEATURES, VoteIndex, pair_features
 from ism.data.knowledge.arrays import RuleArrays, RuleSupport, rule_support
-from ism.data.market import Floats, Market, OfferArrays, Rows
+from ism.data.market import Floats, Market, OfferArrays, Rows, distance_km, top_rows
 
 
 def _near(cosine: Floats, width: float) -> Floats:
@@ -37,8 +37,10 @@ PRECEDENT_PATHS = tuple(
     for name in FEATURES
     if "@" in name and not name.startswith("near_") and name.split("@")[1] != "division" and name != "any@class"
 )
-PATHS = (*RULE_PATHS, "rule_division", "rule_breadth", *PRECEDENT_PATHS)
+PLACE_PATHS = {"place_100km": 100.0, "place_1000km": 1000.0}  # weight 1/e at that distance
+PATHS = (*RULE_PATHS, "rule_division", "rule_breadth", *PLACE_PATHS, *PRECEDENT_PATHS)
 _PRECEDENT_COLUMNS = [FEATURES.index(name) for name in PRECEDENT_PATHS]
+_KNOWN, _AWAY = FEATURES.index("distance_known"), FEATURES.index("distance_log_km")
 _COARSE = 0.3  # a rule for a whole division speaks this loud for each class in it
 
 
@@ -74,7 +76,10 @@ def rule_routes(arrays: RuleArrays, market: Market) -> RuleRoutes:
     none = len(known)
     bin_of = np.asarray([place.get(int(code), none) for code in finest], dtype=np.intp)
     coarse = np.asarray(
-        [_coarse(place, none, int(group), int(division), int(own)) for (division, group, _), own in zip(nace, finest, strict=True)],
+        [
+            _coarse(place, none, int(group), int(division), int(own))
+            for (division, group, _), own in zip(nace, finest, strict=True)
+        ],
         dtype=np.intp,
     )
     first = arrays.receiver[order[starts], 0] if none else np.zeros(0, np.int32)
@@ -98,14 +103,23 @@ def _coarse(place: dict[int, int], none: int, group: int, division: int, own: in
 
 
 def path_features(
-    arrays: RuleArrays, routes: RuleRoutes, market: Market, index: VoteIndex, offers: OfferArrays, rows: Rows | None = None
+    arrays: RuleArrays,
+    routes: RuleRoutes,
+    market: Market,
+    index: VoteIndex,
+    offers: OfferArrays,
+    rows: Rows | None = None,
 ) -> Floats:
     """``[q, n, len(PATHS)]``, non-negative: how strongly each type of path joins each offer and receiver."""
+    features = pair_features(market, index, offers, rows)
     rows = np.arange(len(market.receivers), dtype=np.intp) if rows is None else rows
     out = np.zeros((len(offers), len(rows), len(PATHS)), dtype=np.float32)
     if len(arrays.rules):
         _rule_paths(arrays, routes, rule_support(arrays, offers), rows, out)
-    out[:, :, len(RULE_PATHS) + 2 :] = pair_features(market, index, offers, rows)[:, :, _PRECEDENT_COLUMNS]
+    out[:, :, len(PATHS) - len(PRECEDENT_PATHS) :] = features[:, :, _PRECEDENT_COLUMNS]
+    known, away = features[:, :, _KNOWN], np.expm1(features[:, :, _AWAY])
+    for name, width in PLACE_PATHS.items():
+        out[:, :, PATHS.index(name)] = known * np.exp(-away / width)
     return out
 
 
@@ -131,4 +145,27 @@ def _rule_paths(arrays: RuleArrays, routes: RuleRoutes, support: RuleSupport, ro
 def _spread(binned: Floats, routes: RuleRoutes, rows: Rows) -> Floats:
     """Values of bins at receivers: the class's own rules, or a part of those for its whole division."""
     padded = np.concatenate([binned, np.zeros((len(binned), 1), np.float32)], axis=1)
-    return np.asarray(np.maximum(padded[:, routes.bin_of[rows]], _COARSE * padded[:, routes.coarse_of[rows]]), dtype=np.float32)
+    return np.asarray(
+        np.maximum(padded[:, routes.bin_of[rows]], _COARSE * padded[:, routes.coarse_of[rows]]), dtype=np.float32
+    )
+
+
+_NEAR_KM = 300.0  # a company this far away is proposed with a weight of 1/e against one next door
+
+
+def proposed_rows(arrays: RuleArrays, routes: RuleRoutes, market: Market, offers: OfferArrays, count: int) -> Rows:
+    """Receivers of the sectors that the rules favour for a single offer: up to ``count`` sectors and twice as many companies."""
+    weight = (
+        MEETINGS["all"](rule_support(arrays, offers))[0, arrays.material[routes.order]] * arrays.strength[routes.order]
+    )
+    home = market.receivers
+    worth = _spread(np.add.reduceat(weight, routes.starts)[None, :], routes, np.arange(len(home)))[0]
+    sectors = np.flatnonzero(home.sector)
+    chosen = [sectors[top_rows(worth[sectors], count)]]
+    firms = np.flatnonzero(~home.sector & (worth > 0))
+    if np.isfinite(offers.latitude[0] + offers.longitude[0]):
+        away = distance_km(offers.latitude[0], offers.longitude[0], home.latitude[firms], home.longitude[firms])
+        worth[firms] *= np.exp(-np.nan_to_num(away, nan=2 * _NEAR_KM) / _NEAR_KM)
+    chosen.append(firms[top_rows(worth[firms], 2 * count)])
+    rows = np.concatenate(chosen)
+    return np.unique(rows[worth[rows] > 0])

@@ -31,7 +31,9 @@ def _rule_reasons(rules: RuleArrays, market: Market, one: OfferArrays, row: int)
     meeting = MEETINGS["all"](support)[0, rules.material[leads]]
     strength = meeting * rules.strength[leads] * np.take([0.5, 0.7, 1.0], depth[leads])
     chosen = [int(k) for k in np.argsort(-strength, kind="stable") if meeting[k] >= _LEAST][:_MOST]
-    return [_reason(rules.rules[leads[k]], float(strength[k]), support.cosine[0, rules.material[leads[k]]]) for k in chosen]
+    return [
+        _reason(rules.rules[leads[k]], float(strength[k]), support.cosine[0, rules.material[leads[k]]]) for k in chosen
+    ]
 
 
 def _reason(rule: Rule, strength: float, cosine: float) -> Reason:

@@ -1,0 +1,1 @@
+"""Measured quality and speed: leave-out protocols on public data, and latency on a simulated market. Run ``python -m bench``."""

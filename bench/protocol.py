@@ -1,0 +1,152 @@
+"""From a split into training precedents and test questions to the numbers of a report: the part that all protocols share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.baselines import Asked, Baseline, all_scores
+from bench.metrics import METRICS, GroupBootstrap, Values, best_ranks, compared, gains, summary
+from ism.data.market import Rows
+from ism.engines.base import Snapshot
+from ism.fusion.fit import EngineFactory, FittedFusion, fit_fusion
+
+Ranks = dict[str, Values]  # method -> [q]; "fused", "engines/NAME", "baselines/NAME", "without/NAME"
+Mask = npt.NDArray[np.bool_]
+
+RULES = "rules"
+_BLOCK = 64  # questions scored at a time
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training precedents, and test questions about them.
+
+    Attributes:
+        snapshot: what may be learnt from; its receivers are the candidates.
+        asked: the ``q`` questions.
+        takers: rows of each question's true receivers among the candidates; empty where none is.
+        hidden: rows that do not compete for a question.
+    """
+
+    snapshot: Snapshot
+    asked: Asked
+    takers: list[Rows]
+    hidden: list[Rows]
+
+
+@dataclass(frozen=True)
+class Methods:
+    """What is compared.
+
+    Attributes:
+        engines: by name.
+        without_rules: engines that take the place of those of the same name in the run without the knowledge base.
+        baselines: by name.
+        fused_baselines: names of those that enter the baselines' own rank fusion.
+    """
+
+    engines: Mapping[str, EngineFactory]
+    without_rules: Mapping[str, EngineFactory]
+    baselines: Mapping[str, Baseline]
+    fused_baselines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What the report groups by: ``[q]`` labels of the groups, and subsets that are reported apart."""
+
+    groups: npt.ArrayLike
+    subsets: Mapping[str, Mask]
+
+
+def split_ranks(split: Split, methods: Methods, seed: int = 0) -> Ranks:
+    """Fit everything on the training precedents and rank the true receivers of every question."""
+    fusion = fit_fusion(split.snapshot, methods.engines, seed)
+    bare: FittedFusion | None = None
+    if methods.without_rules:
+        part = fit_fusion(split.snapshot, methods.without_rules, seed)
+        engines = {**fusion.engines, **part.engines}
+        bare = FittedFusion(engines, {**fusion.calibrations, **part.calibrations}, fusion.weights)
+    scores = all_scores(methods.baselines, methods.fused_baselines, split.snapshot.market, split.asked)
+    ranks = {f"baselines/{name}": best_ranks(given, split.takers, split.hidden) for name, given in scores.items()}
+    blocks = [
+        _block_ranks(split, np.arange(start, min(start + _BLOCK, len(split.asked))), fusion, bare)
+        for start in range(0, len(split.asked), _BLOCK)
+    ]
+    return {**ranks, **joined(blocks)}
+
+
+def _block_ranks(split: Split, rows: Rows, fusion: FittedFusion, bare: FittedFusion | None) -> Ranks:
+    market, offers = split.snapshot.market, split.asked.arrays.take(rows)
+    own = {name: engine.score(market, offers) for name, engine in fusion.engines.items()}
+    given = {f"engines/{name}": scores for name, scores in own.items()}
+    given["fused"] = fusion.fuse(own).final
+    for name in own if len(own) > 1 else ():
+        given[f"without/{name}"] = fusion.fuse({other: own[other] for other in own if other != name}).final
+    if bare is not None:
+        changed = {name: e.score(market, offers) for name, e in bare.engines.items() if e is not fusion.engines[name]}
+        given[f"without/{RULES}"] = bare.fuse({**own, **changed}).final
+    takers, hidden = [split.takers[row] for row in rows], [split.hidden[row] for row in rows]
+    return {name: best_ranks(scores, takers, hidden) for name, scores in given.items()}
+
+
+def joined(parts: Sequence[Ranks]) -> Ranks:
+    """Ranks of several parts, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+
+
+def result(protocol: str, ranks: Ranks, questions: Questions, headline: str, **more: Any) -> dict[str, Any]:
+    """The object that ``--json`` prints.
+
+    Args:
+        protocol: its name.
+        ranks: of every method.
+        questions: groups and subsets.
+        headline: the metric by which ``best_baseline`` is chosen; differences are to the best at their own metric.
+        more: further top-level entries.
+    """
+    groups = np.asarray(questions.groups)
+    everything = _part(ranks, groups)
+    baselines = _named(ranks, "baselines")
+    fused = everything["fused"]
+    return {
+        "protocol": protocol,
+        **{metric: fused[metric] for metric in METRICS},
+        **everything,
+        "best_baseline": max(baselines, key=lambda name: float(gains(baselines[name])[headline].mean())),
+        "difference": compared(ranks["fused"], baselines, ("recall@10", "mrr"), GroupBootstrap(groups)),
+        **{
+            name: _part({key: values[mask] for key, values in ranks.items()}, groups[mask])
+            for name, mask in questions.subsets.items()
+        },
+        **more,
+    }
+
+
+def _part(ranks: Ranks, groups: npt.NDArray[Any]) -> dict[str, Any]:
+    if not len(groups):
+        return {"n": 0, "groups": 0}
+    bootstrap = GroupBootstrap(groups)
+    without = {name: summary(values, bootstrap) for name, values in _named(ranks, "without").items()}
+    rules = {f"without_{RULES}": without.pop(RULES)} if RULES in without else {}
+    return {
+        "n": len(groups),
+        "groups": bootstrap.groups,
+        "reachable": float(np.isfinite(ranks["fused"]).mean()),
+        "fused": summary(ranks["fused"], bootstrap),
+        **{
+            role: {name: summary(values, bootstrap) for name, values in _named(ranks, role).items()}
+            for role in ("engines", "baselines")
+        },
+        **rules,
+        "without_engine": without,
+    }
+
+
+def _named(ranks: Ranks, role: str) -> Ranks:
+    return {name.partition("/")[2]: values for name, values in ranks.items() if name.startswith(f"{role}/")}

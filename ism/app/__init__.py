@@ -1,0 +1,1 @@
+"""Where parts meet: wiring, HTTP, command line."""

@@ -1,0 +1,238 @@
+"""Who may call: hashed API keys, sessions of the web page, and the local token of the command line.
+
+A key reads ``ism_<8 hex digits>_<secret>``: the digits find it, argon2 checks it. `ISM_ADMIN_KEY` has no such form; it
+is kept under the identifier ``environment-<n>``. A checked key is remembered by its SHA-256, so that only its first use
+costs an argon2 run; every `RECHECK` seconds the store is asked whether it has been revoked since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ism.domain.errors import ConfigurationError, InvalidInputError, NotFoundError
+from ism.storage import ROLES, ApiKey, Role, Store
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+RECHECK = 30.0
+SESSION_SECONDS = 12 * 3600
+MAX_KEY_LENGTH = 512
+_MOST_REMEMBERED = 10_000
+_MOST_SESSIONS = 1_000
+_ENVIRONMENT = "environment-"
+_KEY = re.compile(r"ism_([0-9a-f]{8})_([A-Za-z0-9_-]{43})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request; ``key_id`` is None for the sign-in link and the local token."""
+
+    name: str
+    role: Role
+    key_id: str | None = None
+
+
+@dataclass(slots=True)
+class _Session:
+    caller: Caller
+    ends: float
+
+
+class Auth:
+    """Checks keys and sessions; every method may be called from any thread.
+
+    Args:
+        store: keeps the hashes.
+
+    Attributes:
+        local_token: what a command line on this machine presents; new in every process.
+        link_token: what the sign-in link carries; new in every process.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._hashing = threading.Lock()  # one at a time: each run takes 64 MiB
+        self._hasher_made: PasswordHasher | None = None
+        self._remembered: dict[str, Caller] = {}
+        self._active_until: dict[str, float] = {}
+        self._sessions: dict[str, _Session] = {}
+        self.local_token = secrets.token_urlsafe(32)
+        self.link_token = secrets.token_urlsafe(24)
+
+    # --- keys ---
+
+    def create(self, name: str, role: Role) -> tuple[ApiKey, str]:
+        """A new key; its text is returned this once and never again.
+
+        Raises:
+            InvalidInputError: the name is empty or too long, or there is no such role.
+        """
+        if not name.strip() or len(name) > 200:
+            raise InvalidInputError("name", name, "Give a name of 1 to 200 characters.")
+        if role not in ROLES:
+            raise InvalidInputError("role", role, f"Give one of {', '.join(ROLES)}.")
+        identifier = secrets.token_hex(4)
+        text = f"ism_{identifier}_{secrets.token_urlsafe(32)}"
+        return self._add(identifier, name.strip(), role, text), text
+
+    def ensure_admin(self, configured: str | None) -> str | None:
+        """Make sure that someone can get in; returns a key that must be shown now, if one had to be made.
+
+        Args:
+            configured: the value of ``ISM_ADMIN_KEY``.
+
+        Raises:
+            ConfigurationError: the configured key was revoked.
+        """
+        if configured is not None:
+            self._adopt(configured)
+            return None
+        if any(key.role == "admin" and key.revoked_at is None for key in self._store.list_api_keys()):
+            return None
+        return self.create("first admin", "admin")[1]
+
+    def keys(self) -> list[ApiKey]:
+        """All keys, revoked ones included."""
+        return self._store.list_api_keys()
+
+    def revoke(self, key_id: str) -> ApiKey:
+        """End a key and the sessions that were opened with it; NotFoundError when there is none."""
+        key = self._store.revoke_api_key(key_id, datetime.now(UTC))
+        with self._lock:
+            self._active_until.pop(key_id, None)
+        return key
+
+    def check_key(self, presented: str) -> Caller | None:
+        """The caller whose key this is; None when it is nobody's."""
+        if not 0 < len(presented) <= MAX_KEY_LENGTH:
+            return None
+        digest = _digest(presented)
+        if hmac.compare_digest(digest, _digest(self.local_token)):
+            return Caller("this machine", "admin")
+        with self._lock:
+            known = self._remembered.get(digest)
+        if known is None:
+            known = self._check_slowly(presented)
+            if known is not None:
+                self._remember(digest, known)
+        return known if known is not None and self._still_active(known) else None
+
+    # --- sessions ---
+
+    def open_session(self, caller: Caller) -> str:
+        """The cookie value of a new session."""
+        cookie = secrets.token_urlsafe(32)
+        now = time.monotonic()
+        with self._lock:
+            self._sessions = {key: session for key, session in self._sessions.items() if session.ends > now}
+            while len(self._sessions) >= _MOST_SESSIONS:
+                self._sessions.pop(next(iter(self._sessions)))
+            self._sessions[_digest(cookie)] = _Session(caller, now + SESSION_SECONDS)
+        return cookie
+
+    def check_link(self, token: str) -> Caller | None:
+        """The administrator who holds the sign-in link's token."""
+        right = hmac.compare_digest(_digest(token), _digest(self.link_token))
+        return Caller("sign-in link", "admin") if right else None
+
+    def check_session(self, cookie: str) -> Caller | None:
+        """The caller whose session this is; None when it has ended."""
+        with self._lock:
+            session = self._sessions.get(_digest(cookie))
+        if session is None or session.ends <= time.monotonic() or not self._still_active(session.caller):
+            return None
+        return session.caller
+
+    def close_session(self, cookie: str) -> None:
+        """End a session; nothing happens when it has ended already."""
+        with self._lock:
+            self._sessions.pop(_digest(cookie), None)
+
+    # --- within ---
+
+    @property
+    def _hasher(self) -> PasswordHasher:
+        if self._hasher_made is None:
+            from argon2 import PasswordHasher  # noqa: PLC0415 - only where a key is checked or made
+
+            self._hasher_made = PasswordHasher()
+        return self._hasher_made
+
+    def _add(self, identifier: str, name: str, role: Role, text: str) -> ApiKey:
+        with self._hashing:
+            hashed = self._hasher.hash(text)
+        key = ApiKey(identifier, name, role, hashed, datetime.now(UTC))
+        self._store.add_api_key(key)
+        return key
+
+    def _adopt(self, configured: str) -> None:
+        """Make the configured key the only one from the environment."""
+        stored = [key for key in self._store.list_api_keys() if key.key_id.startswith(_ENVIRONMENT)]
+        for key in stored:
+            if self._matches(key, configured):
+                if key.revoked_at is not None:
+                    raise ConfigurationError(
+                        f"ISM_ADMIN_KEY: this key was revoked at {key.revoked_at:%Y-%m-%d %H:%M} UTC. Choose another."
+                    )
+                return
+        for key in stored:
+            if key.revoked_at is None:
+                self.revoke(key.key_id)
+        number = 1 + max((int(key.key_id.removeprefix(_ENVIRONMENT)) for key in stored), default=0)
+        self._add(f"{_ENVIRONMENT}{number}", "ISM_ADMIN_KEY", "admin", configured)
+
+    def _check_slowly(self, presented: str) -> Caller | None:
+        match = _KEY.fullmatch(presented)
+        if match:
+            try:
+                candidates = [self._store.get_api_key(match[1])]
+            except NotFoundError:
+                return None
+        else:
+            candidates = [key for key in self._store.list_api_keys() if key.key_id.startswith(_ENVIRONMENT)]
+        for key in candidates:
+            if key.revoked_at is None and self._matches(key, presented):
+                return Caller(key.name, key.role, key.key_id)
+        return None
+
+    def _matches(self, key: ApiKey, presented: str) -> bool:
+        from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415 - as in `_hasher`
+
+        with self._hashing:
+            try:
+                return self._hasher.verify(key.key_hash, presented)
+            except (VerificationError, InvalidHashError):
+                return False
+
+    def _remember(self, digest: str, caller: Caller) -> None:
+        with self._lock:
+            while len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.pop(next(iter(self._remembered)))
+            self._remembered[digest] = caller
+
+    def _still_active(self, caller: Caller) -> bool:
+        if caller.key_id is None:
+            return True
+        now = time.monotonic()
+        with self._lock:
+            if self._active_until.get(caller.key_id, 0.0) > now:
+                return True
+        if self._store.get_api_key(caller.key_id).revoked_at is not None:
+            return False
+        with self._lock:
+            self._active_until[caller.key_id] = now + RECHECK
+        return True
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

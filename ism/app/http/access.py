@@ -1,0 +1,68 @@
+"""What routes ask for: the application, the caller, and the caller's right to act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.security import APIKeyHeader
+
+from ism.app.auth import Caller
+from ism.app.http.problems import MEDIA_TYPE, Problem, RefusalError
+from ism.app.http.strict_json import StrictRoute
+from ism.app.wiring import Application
+from ism.storage import Role
+
+WRITERS: tuple[Role, ...] = ("operator", "admin", "service")
+ADMINS: tuple[Role, ...] = ("admin",)
+
+# `ism.app.http.guard.Access` checks the key; this tells the OpenAPI document about it.
+_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key; see `ism keys create --help`.")
+
+
+def api_router(tag: str) -> APIRouter:
+    """A router of JSON routes, with the problems that any of them may answer."""
+    told = {
+        400: "The request cannot be read.",
+        401: "No valid key or session.",
+        403: "The key's role does not allow this.",
+        404: "There is no such thing.",
+        409: "It contradicts what is stored.",
+        413: "The body is too large.",
+        422: "A value cannot be used.",
+        503: "The engines are starting, or the store is busy.",
+    }
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "content": problem} for status, text in told.items()
+    }
+    responses[400]["model"] = Problem  # puts the schema among the components, to which the others refer
+    return APIRouter(route_class=StrictRoute, tags=[tag], responses=responses, dependencies=[Depends(_KEY)])
+
+
+def get_application(request: Request) -> Application:
+    """The application behind a request."""
+    return cast("Application", request.app.state.application)
+
+
+def get_caller(request: Request) -> Caller:
+    """Who sent the request, as `ism.app.http.guard.Access` found."""
+    return cast("Caller", request.state.caller)
+
+
+def only(*roles: Role) -> Callable[[Request], None]:
+    """A dependency that refuses callers of other roles."""
+
+    def check(request: Request) -> None:
+        caller = get_caller(request)
+        if caller.role not in roles:
+            wanted = " or ".join(roles)
+            raise RefusalError(403, f"Your role is {caller.role}; this needs {wanted}. Use another key.")
+
+    return check
+
+
+App = Annotated[Application, Depends(get_application)]
+MAY_WRITE = [Depends(only(*WRITERS))]
+MAY_MANAGE = [Depends(only(*ADMINS))]

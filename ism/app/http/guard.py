@@ -1,0 +1,223 @@
+"""What surrounds every request: who may call, how much may be sent, which headers go out, and no bare failure."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from anyio.to_thread import run_sync
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection, cookie_parser
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ism.app.http.problems import RefusalError, problem_response
+from ism.domain.errors import IsmError
+
+if TYPE_CHECKING:
+    from ism.app.auth import Caller
+    from ism.app.wiring import Application
+
+UPLOAD_PATH = "/api/import"
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/sign-in"})
+PUBLIC_FOLDER = "/static/"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORM_OVERHEAD = 64 * 1024  # boundaries and headers around an uploaded file
+_LINGER_SECONDS = 10.0
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "geolocation=(), camera=(), microphone=()",
+}
+_log = logging.getLogger("ism.http")
+
+
+class Guard:
+    """Outermost: adds security headers, and answers what nobody caught with a problem document.
+
+    Args:
+        app: what it guards.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                _add_headers(MutableHeaders(scope=message), scope)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, guarded)
+        except Exception:  # noqa: BLE001 - the edge: callers get a problem document, the log gets the trace
+            _log.exception("%s %s failed.", scope["method"], scope["path"])
+            if not started:
+                response = problem_response(500, "Something went wrong on our side; the server's log says what.")
+                await response(scope, receive, guarded)
+
+
+class Access:
+    """Lets in whoever has a key or a session; only `PUBLIC_PATHS` and static files are open.
+
+    Args:
+        app: what it protects.
+        application: knows keys and sessions.
+    """
+
+    def __init__(self, app: ASGIApp, application: Application) -> None:
+        self._app, self._application = app, application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http" or is_public(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        refusal = await self._refusal(scope)
+        await (self._app if refusal is None else refusal)(scope, receive, send)
+
+    async def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        auth = self._application.auth
+        key, cookie = headers.get("x-api-key"), session_cookie(scope)
+        caller: Caller | None = None
+        try:
+            if key is not None:
+                caller = await run_sync(auth.check_key, key)
+            elif cookie is not None:
+                caller = await run_sync(auth.check_session, cookie)
+        except IsmError as error:
+            return problem_response(503, str(error), headers={"Retry-After": "5"})
+        if caller is None:
+            return _not_signed_in(scope, headers, key is not None)
+        if key is None and scope["method"] not in SAFE_METHODS and not same_origin(headers, scope["scheme"]):
+            return problem_response(403, "This request came from another site. Send it from the page, or with a key.")
+        scope.setdefault("state", {})["caller"] = caller
+        return None
+
+
+class BodyLimit:
+    """Refuses bodies that are too large, while they arrive; uploads have a limit of their own.
+
+    Args:
+        app: what it protects.
+        body: most bytes of an ordinary body.
+        upload: most bytes of an uploaded file.
+    """
+
+    def __init__(self, app: ASGIApp, body: int, upload: int) -> None:
+        self._app, self._body, self._upload = app, body, upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_upload = scope["path"] == UPLOAD_PATH
+        most = self._upload + _FORM_OVERHEAD if is_upload else self._body
+        announced = Headers(scope=scope).get("content-length", "")
+        too_large = announced.isdecimal() and int(announced[:20]) > most
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen, too_large
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > most:
+                too_large = True
+                raise RefusalError(413, "Too large.")  # ends the reading; the answer is given below
+            return message
+
+        async def unless_too_large(message: Message) -> None:
+            if not too_large:
+                await send(message)
+
+        if not too_large:
+            await self._app(scope, counted, unless_too_large)
+        if too_large:
+            await _refuse_large(self._upload if is_upload else self._body, scope, receive, send)
+
+
+def is_public(path: str) -> bool:
+    """Whether a path needs neither key nor session."""
+    return path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER)
+
+
+def cookie_name(scope: Scope) -> str:
+    """Name of the session cookie; with the port, since cookies of one host are shared by all its ports."""
+    server = scope.get("server")
+    return f"ism_session_{server[1] if server else 0}"
+
+
+def session_cookie(scope: Scope) -> str | None:
+    """The session's cookie, if there is one."""
+    return cookie_parser(Headers(scope=scope).get("cookie", "")).get(cookie_name(scope))
+
+
+def same_origin(headers: Headers, scheme: str) -> bool:
+    """Whether a browser sent this from our own page."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    origin = urlsplit(headers.get("origin", ""))
+    return bool(origin.netloc) and origin.netloc == headers.get("host") and origin.scheme == scheme
+
+
+def _add_headers(headers: MutableHeaders, scope: Scope) -> None:
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Referrer-Policy", _referrer_policy(scope))
+    if not scope["path"].startswith(PUBLIC_FOLDER):
+        headers.setdefault("Cache-Control", "no-store")
+
+
+def _referrer_policy(scope: Scope) -> str:
+    """``no-referrer``, but where a browser would then hide the origin of our own forms and send nothing in its place.
+
+    That is plain HTTP on another host than loopback: there ``Sec-Fetch-Site`` is left out.
+    """
+    connection = HTTPConnection(scope)
+    hidden = connection.url.scheme == "http" and connection.url.hostname not in _LOOPBACK
+    return "same-origin" if hidden and not scope["path"].startswith("/api/") else "no-referrer"
+
+
+def _not_signed_in(scope: Scope, headers: Headers, wrong_key: bool) -> Response:
+    if scope["method"] == "GET" and not wrong_key and "text/html" in headers.get("accept", ""):
+        return RedirectResponse("/sign-in", 303)
+    said = "This key is not known, or was revoked." if wrong_key else "A key is needed."
+    detail = f"{said} Send a valid one in the header X-API-Key, or sign in at /sign-in."
+    return problem_response(401, detail, headers={"WWW-Authenticate": 'ApiKey header="X-API-Key"'})
+
+
+async def _refuse_large(most: int, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer 413 at once, then throw away what still comes: closing now would reset the connection unread."""
+    response = problem_response(
+        413, f"At most {most:,} bytes are accepted here. Split it, or raise the limit.", headers={"Connection": "close"}
+    )
+    waits = "expect" in Headers(scope=scope)  # then the client sends nothing before it is told to
+    start = {"type": "http.response.start", "status": 413, "headers": response.raw_headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    ends = time.monotonic() + _LINGER_SECONDS
+    while not waits and time.monotonic() < ends:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            break
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,325 @@
+"""The main job: from an offer to ranked receivers with reasons."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from ism.app.pairing import with_company
+from ism.app.telling import hazard_of, reasons_for
+from ism.data.build import BuiltMarket, build_market
+from ism.data.codes import nace
+from ism.data.impact import estimate
+from ism.data.market import OfferArrays, Rows, distance_km, offer_arrays
+from ism.data.text import TextEncoder
+from ism.domain.errors import EngineError, InvalidInputError
+from ism.domain.market import Company, Exchange, Listing, Offer, Recommendation
+from ism.domain.match import Match, MatchedReceiver, MatchFilters, MatchResult
+from ism.engines.base import Engine, Snapshot
+from ism.engines.knowledge_graph import KnowledgeGraphEngine
+from ism.engines.matching import MatchingEngine
+from ism.fusion.fit import FittedFusion, FusedScores, fit_fusion
+from ism.fusion.retrieve import retrieve
+from ism.fusion.store import load_fusion, save_fusion, versions
+from ism.settings import Settings
+from ism.storage import Store
+
+_SECTOR_YIELDS = 0.5  # a sector is not shown beside a listed company of it that scores at least this part of its score
+ABSENT = "No model of this engine is installed; the other engines share its weight."
+
+
+@dataclass(frozen=True)
+class _Serving:
+    """Market and models that answer together; replaced as a whole."""
+
+    built: BuiltMarket
+    fusion: FittedFusion
+    versions: dict[str, str]
+
+
+class MatchService:
+    """Ranks receivers for offers and logs what it showed.
+
+    Threads: every method may be called from any thread; an answer comes from one generation of market and models.
+
+    Args:
+        store: the market, and the log of what was shown.
+        encoder: turns texts into vectors.
+        model_folder: holds the fitted engines; they are fitted on the market when it is empty.
+        settings: of the application.
+    """
+
+    def __init__(self, store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings) -> None:
+        self._store, self._encoder, self._settings = store, encoder, settings
+        self._folder = model_folder / "serving"
+        self._refreshing = threading.Lock()
+        self._serving: _Serving | None = None
+
+    def refresh(self) -> None:
+        """Read the market again if it changed; on the first call also load the engines, or fit them."""
+        serving = self._serving
+        if serving is not None and serving.built.market.generation == self._store.generation():
+            return
+        with self._refreshing:
+            serving = self._serving
+            built = self._read_market()
+            if serving is None:
+                self._serving = _Serving(built, self._fusion(built), versions(self._folder))
+            else:
+                self._serving = replace(serving, built=built)
+
+    def match(self, offer: Offer, top: int = 20, filters: MatchFilters | None = None) -> MatchResult:
+        """The ``top`` receivers for an offer, best first; logged before it is returned.
+
+        Raises:
+            InvalidInputError: ``top`` is not in 1..100.
+        """
+        if not 1 <= top <= 100:
+            raise InvalidInputError("top", top, "Give a whole number from 1 to 100.")
+        serving = self._current()
+        offers = offer_arrays([offer], self._encoder)
+        rows = _allowed(
+            retrieve(serving.built.market, offers, serving.fusion.engines.values()),
+            serving.built,
+            offer,
+            filters or MatchFilters(),
+        )
+        return self._answer(serving, offer, offers, rows, top)
+
+    def match_pair(self, buyer: Company, needs: Sequence[Listing], offers: Sequence[Offer]) -> MatchResult:
+        """How well one buyer fits what a seller offers: the best of the offers, with the buyer's rank among all receivers.
+
+        Args:
+            buyer: listed or not.
+            needs: what a buyer that is not listed asks for.
+            offers: what the seller offers.
+
+        Raises:
+            InvalidInputError: the seller offers nothing.
+        """
+        if not offers:
+            raise InvalidInputError("seller.listings", [], "List at least one offer of the seller.")
+        serving = self._current()
+        serving = replace(serving, built=with_company(serving.built, buyer, needs, self._encoder))
+        row = serving.built.row_of[buyer.company_id]
+        answers = []
+        for offer in offers:
+            arrays = offer_arrays([offer], self._encoder)
+            proposed = retrieve(serving.built.market, arrays, serving.fusion.engines.values())
+            rows = np.union1d(_allowed(proposed, serving.built, offer, MatchFilters()), [row]).astype(np.intp)
+            scores = serving.fusion.score(serving.built.market, arrays, rows)
+            place = int(np.searchsorted(rows, row))
+            rank = 1 + int((scores.final[0] > scores.final[0, place]).sum())
+            answers.append((float(scores.final[0, place]), offer, arrays, rows, scores, place, rank))
+        _, offer, arrays, rows, scores, place, rank = max(answers, key=lambda answer: answer[0])
+        note = f"{buyer.name} would rank {rank} of {len(rows)} receivers compared for “{offer.material}”."
+        return self._result(serving, offer, arrays, rows, scores, [place], (note,))
+
+    def status(self) -> dict[str, dict[str, str]]:
+        """State of each component: ``ok``, ``degraded`` or ``down``, with a detail for people."""
+        serving = self._serving
+        if serving is None:
+            return {"matching": {"state": "down", "detail": "The market has not been read yet."}}
+        size = len(serving.built.market.receivers)
+        parts = {
+            "market": {"state": "ok", "detail": f"{size} receivers, {len(serving.built.market.precedents)} precedents"}
+        }
+        for name in serving.fusion.weights:
+            present = name in serving.fusion.engines
+            parts[f"engine:{name}"] = {
+                "state": "ok" if present else "degraded",
+                "detail": f"version {serving.versions[name]}" if present else ABSENT,
+            }
+        return parts
+
+    def _current(self) -> _Serving:
+        self.refresh()
+        if self._serving is None:  # refresh either sets it or raises
+            raise EngineError("The matching service is not ready. Call refresh() first.")
+        return self._serving
+
+    def _read_market(self) -> BuiltMarket:
+        with self._store.read_market() as reader:
+            return build_market(
+                reader.rows(Company), reader.rows(Listing), reader.rows(Exchange), self._encoder, reader.generation
+            )
+
+    def _fusion(self, built: BuiltMarket) -> FittedFusion:
+        def graph() -> Engine:
+            return KnowledgeGraphEngine(self._encoder)
+
+        if not (self._folder / "fusion.json").is_file():
+            makers = {"matching": MatchingEngine, "knowledge_graph": graph}
+            save_fusion(fit_fusion(Snapshot(built.market, built.groups), makers), self._folder)
+        loaders = {
+            "matching": MatchingEngine.load,
+            "knowledge_graph": lambda folder: KnowledgeGraphEngine.load(folder, self._encoder),
+        }
+        return load_fusion(self._folder, loaders)
+
+    def _answer(self, serving: _Serving, offer: Offer, offers: OfferArrays, rows: Rows, top: int) -> MatchResult:
+        if not len(rows):
+            scores = FusedScores(*[np.zeros((1, 0), np.float32)] * 2, {}, {})
+            note = "No receiver passes the filters." if serving.built.market.receivers.ids else "The market is empty."
+            return self._result(serving, offer, offers, rows, scores, [], (note,))
+        scores = serving.fusion.score(serving.built.market, offers, rows)
+        return self._result(serving, offer, offers, rows, scores, _shown(scores.final[0], rows, serving.built, top), ())
+
+    def _result(  # noqa: PLR0913, PLR0917 - one call site each way; a class for it would only carry these names
+        self,
+        serving: _Serving,
+        offer: Offer,
+        offers: OfferArrays,
+        rows: Rows,
+        scores: FusedScores,
+        places: Sequence[int],
+        notes: tuple[str, ...],
+    ) -> MatchResult:
+        request, now = uuid.uuid4().hex, datetime.now(UTC)
+        matches = tuple(
+            _match(serving, offer, offers, rows, scores, place, rank, f"{request}-{rank}")
+            for rank, place in enumerate(places, start=1)
+        )
+        missing = {name: ABSENT for name in serving.fusion.weights if name not in serving.fusion.engines}
+        result = MatchResult(request, offer, matches, missing, serving.versions, now, (*notes, *_notes(offer)))
+        self._log(result, scores, places)
+        return result
+
+    def _log(self, result: MatchResult, scores: FusedScores, places: Sequence[int]) -> None:
+        offer = {name: value for name in Offer.__slots__ if (value := getattr(result.offer, name)) is not None}
+        offer = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in offer.items()}
+        logged = [
+            Recommendation(
+                recommendation_id=match.recommendation_id,
+                request_id=result.request_id,
+                rank=match.rank,
+                receiver_kind=match.receiver.kind,
+                receiver_id=match.receiver.id,
+                final_score=match.final_score,
+                confidence=match.confidence,
+                propensity=1.0,  # the policy is deterministic: it could have shown nothing else at this rank
+                engine_scores={name: float(values[0, place]) for name, values in scores.probabilities.items()},
+                model_versions=result.model_versions,
+                offer=offer,
+                created_at=result.created_at,
+            )
+            for match, place in zip(result.matches, places, strict=True)
+        ]
+        if logged:
+            self._store.log_recommendations(logged)
+
+
+def _allowed(rows: Rows, built: BuiltMarket, offer: Offer, filters: MatchFilters) -> Rows:
+    """Rows that the filters let through; never the offering company itself."""
+    home = built.market.receivers
+    keep = np.ones(len(rows), dtype=bool)
+    if offer.company_id is not None:
+        keep &= rows != built.row_of.get(offer.company_id, -1)
+    if filters.kind is not None:
+        keep &= np.asarray([home.kinds[row] == filters.kind for row in rows], dtype=bool)
+    if filters.countries is not None:
+        keep &= np.asarray([home.countries[row] in filters.countries for row in rows], dtype=bool)
+    if filters.nace is not None:
+        digits = filters.nace.replace(".", "")
+        keep &= home.nace[rows, len(digits) - 2] == int(digits)
+    if filters.max_distance_km is not None:
+        if offer.latitude is None or offer.longitude is None:
+            remedy = "Give the offer's latitude and longitude too."
+            raise InvalidInputError("filters.max_distance_km", filters.max_distance_km, remedy)
+        away = distance_km(offer.latitude, offer.longitude, home.latitude[rows], home.longitude[rows])
+        keep &= np.nan_to_num(away, nan=np.inf) <= filters.max_distance_km
+    return rows[keep]
+
+
+def _shown(final: np.ndarray[tuple[int], np.dtype[np.float32]], rows: Rows, built: BuiltMarket, top: int) -> list[int]:
+    """Places of the best ``top``: companies, and sectors where no listed company of theirs does nearly as well."""
+    home = built.market.receivers
+    best: dict[int, float] = {}
+    for place, row in enumerate(rows):
+        if home.kinds[row] == "company" and home.nace[row, 2] >= 0:
+            code = int(home.nace[row, 2])
+            best[code] = max(best.get(code, 0.0), float(final[place]))
+    shown: list[int] = []
+    for place in np.argsort(-final, kind="stable").tolist():
+        row = rows[place]
+        if home.kinds[row] == "sector" and best.get(int(home.nace[row, 2]), 0.0) >= _SECTOR_YIELDS * final[place]:
+            continue
+        shown.append(place)
+        if len(shown) == top:
+            break
+    return shown
+
+
+def _match(  # noqa: PLR0913, PLR0917 - gathers one row of many tables
+    serving: _Serving,
+    offer: Offer,
+    offers: OfferArrays,
+    rows: Rows,
+    scores: FusedScores,
+    place: int,
+    rank: int,
+    identifier: str,
+) -> Match:
+    row = int(rows[place])
+    receiver = _receiver(serving.built, row)
+    reasons = reasons_for(serving.fusion.engines, serving.built, offers, row)
+    rule = next((reason for reason in reasons if reason.kind == "rule"), None)
+    distance = _distance(offer, receiver)
+    return Match(
+        recommendation_id=identifier,
+        rank=rank,
+        receiver=receiver,
+        final_score=float(scores.final[0, place]),
+        confidence=float(scores.confidence[0, place]),
+        engine_contributions={name: float(values[0, place]) for name, values in scores.contributions.items()},
+        reasons=reasons,
+        distance_km=distance,
+        quantity_t_per_year=offer.quantity_t_per_year,
+        estimate=estimate(
+            material_text=offer.text,
+            replaces=rule.detail["replaces"] if rule else None,
+            ewc=offer.ewc,
+            hazardous=offer.hazardous,
+            distance_km=distance,
+            price_eur_per_t=offer.price_eur_per_t,
+            function=rule.detail["function"] if rule else None,
+        ),
+        hazard=hazard_of(offer),
+    )
+
+
+def _receiver(built: BuiltMarket, row: int) -> MatchedReceiver:
+    home, company = built.market.receivers, built.companies[row]
+    code = company.nace if company else home.ids[row].partition(":")[2]
+    return MatchedReceiver(
+        kind=home.kinds[row],
+        id=home.ids[row],
+        name=home.names[row],
+        nace=code,
+        nace_title=nace.title(code) if code else "",
+        country=company.country if company else None,
+        latitude=company.latitude if company else None,
+        longitude=company.longitude if company else None,
+    )
+
+
+def _distance(offer: Offer, receiver: MatchedReceiver) -> float | None:
+    if offer.latitude is None or offer.longitude is None or receiver.latitude is None or receiver.longitude is None:
+        return None
+    there = np.asarray([receiver.latitude], np.float32), np.asarray([receiver.longitude], np.float32)
+    return float(distance_km(offer.latitude, offer.longitude, *there)[0])
+
+
+def _notes(offer: Offer) -> tuple[str, ...]:
+    notes = []
+    if offer.latitude is None or offer.longitude is None:
+        notes.append("The offer has no place, so distances are not known and do not count.")
+    if offer.ewc is None:
+        notes.append("The offer has no List-of-Waste code; with one, rules and precedents can be found by code.")
+    return tuple(notes)

@@ -1,0 +1,40 @@
+"""What engines found, as sentences in the order in which a person wants to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ism.data.build import BuiltMarket
+from ism.data.codes import ewc
+from ism.data.market import OfferArrays
+from ism.domain.engine import Reason
+from ism.domain.market import Offer
+from ism.engines.base import Engine
+
+_MOST = 6
+
+
+def reasons_for(engines: Mapping[str, Engine], built: BuiltMarket, offers: OfferArrays, row: int) -> tuple[Reason, ...]:
+    """Reasons of all engines for the first offer and one receiver: each sentence once, best rule and best precedent first."""
+    told: dict[str, Reason] = {}
+    for engine in engines.values():
+        for reason in engine.explain(built.market, offers, 0, row):
+            if reason.text not in told or told[reason.text].strength < reason.strength:
+                told[reason.text] = reason
+    ranked = sorted(told.values(), key=lambda reason: -reason.strength)
+    first = [next((reason for reason in ranked if reason.kind == kind), None) for kind in ("rule", "precedent")]
+    leading = [reason for reason in first if reason is not None]
+    return tuple([*leading, *(reason for reason in ranked if reason not in leading)][:_MOST])
+
+
+def hazard_of(offer: Offer) -> str:
+    """Hazard status of an offer, for people: by its code, by its own word, or that it is not known."""
+    if offer.ewc is not None and ewc.hazard_status(offer.ewc):
+        return ewc.hazard_sentence(offer.ewc)
+    if offer.hazardous is not None:
+        return (
+            "Stated by the offering company: hazardous."
+            if offer.hazardous
+            else "Stated by the offering company: not hazardous."
+        )
+    return "Not known: give a six-digit List-of-Waste code."

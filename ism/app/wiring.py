@@ -1,0 +1,276 @@
+"""The only place where parts meet."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from ism.app.auth import Auth
+from ism.domain.errors import EngineError, InvalidInputError, IsmError
+from ism.domain.market import Company, Listing, Offer
+from ism.domain.match import MatchFilters, MatchResult
+from ism.settings import Settings
+from ism.storage import DEFAULT_DATASET, Store, open_store
+
+if TYPE_CHECKING:
+    from ism.data.imports.importer import ImportReport
+    from ism.data.imports.limits import Limits
+    from ism.data.imports.templates import Kind, Value
+    from ism.data.text import CachedEncoder, TextEncoder
+
+States = dict[str, dict[str, str]]
+
+DEMO_DATASET = "demo"
+_STARTED = "market.started"
+_log = logging.getLogger("ism")
+
+
+class Matcher(Protocol):
+    """What the application asks of `ism.app.matching.MatchService`."""
+
+    def refresh(self) -> None:
+        """Load what is needed to answer; `match` follows the store by itself."""
+        ...
+
+    def match(self, offer: Offer, top: int = 20, filters: MatchFilters | None = None) -> MatchResult:
+        """Ranked receivers of an offer."""
+        ...
+
+    def match_pair(self, buyer: Company, needs: Sequence[Listing], offers: Sequence[Offer]) -> MatchResult:
+        """How well one buyer fits."""
+        ...
+
+    def status(self) -> States:
+        """Component -> ``state`` (``ok``, ``degraded``, ``down``) and ``detail``."""
+        ...
+
+
+MakeMatcher = Callable[[Store, "TextEncoder", Path, Settings], Matcher]
+
+
+class Application:
+    """Everything that runs in one process; threads may share it.
+
+    Args:
+        settings: every knob.
+        store: is closed with the application.
+        encoder: is closed with the application.
+        make_matcher: builds the matching service; called once, by `warm_up`.
+
+    Attributes:
+        auth: who may call.
+    """
+
+    def __init__(self, settings: Settings, store: Store, encoder: CachedEncoder, make_matcher: MakeMatcher) -> None:
+        self.settings, self.store, self.encoder = settings, store, encoder
+        self.auth = Auth(store)
+        self._make_matcher = make_matcher
+        self._matcher: Matcher | None = None
+        self._failure: str | None = None
+        self._closed = False
+        self._warming = threading.Lock()
+
+    @property
+    def matcher(self) -> Matcher:
+        """The matching service.
+
+        Raises:
+            EngineError: it is not ready yet, or could not be started.
+        """
+        if self._matcher is None:
+            reason = self._failure or "The engines are still starting; try again in a few seconds."
+            raise EngineError(reason)
+        return self._matcher
+
+    def warm_up(self) -> None:
+        """Load the demonstration market where the store is new, then the engines; does nothing the second time."""
+        with self._warming:
+            if self._matcher is not None or self._closed:
+                return
+            started = time.perf_counter()
+            try:
+                self._start_market()
+                matcher = self._make_matcher(self.store, self.encoder, self.settings.data_dir / "models", self.settings)
+                matcher.refresh()
+            except Exception as error:
+                self._failure = _failure(error)
+                raise
+            self._matcher, self._failure = matcher, None
+            _log.info("Ready to match after %.1f s.", time.perf_counter() - started)
+
+    def try_warm_up(self) -> None:
+        """`warm_up` for a thread of its own: what fails is logged and shown by `components`."""
+        try:
+            self.warm_up()
+        except Exception:  # noqa: BLE001 - nobody waits for this thread; readiness tells what happened
+            if not self._closed:
+                _log.exception("The engines could not be started.")
+
+    def match(self, offer: Offer, top: int = 20, filters: MatchFilters | None = None) -> MatchResult:
+        """Ranked receivers of an offer, from the market as it is now."""
+        return self.matcher.match(offer, top, filters)
+
+    def match_pair(self, buyer: Company, needs: Sequence[Listing], offers: Sequence[Offer]) -> MatchResult:
+        """How well one buyer fits what a seller offers."""
+        return self.matcher.match_pair(buyer, needs, offers)
+
+    def offer_of(self, listing_id: str) -> Offer:
+        """A stored listing as an offer, with what is known of its company.
+
+        Raises:
+            NotFoundError: there is no such listing.
+            InvalidInputError: it is a need.
+        """
+        listing = self.store.get(Listing, listing_id)
+        if listing.kind != "offer":
+            raise InvalidInputError("offer_id", listing_id, "This listing is a need; give the identifier of an offer.")
+        return offer_from(listing, self.store.get(Company, listing.company_id))
+
+    def import_file(
+        self,
+        path: Path,
+        kind: Kind | None = None,
+        dry_run: bool = False,
+        limits: Limits | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> ImportReport:
+        """Take in a table or a public data set, all or nothing; errors as in `ism.data.imports.importer`."""
+        from ism.data.imports.importer import import_file  # noqa: PLC0415 - its spreadsheet reader loads only when used
+
+        def save(batches: Iterator[list[Value]]) -> None:
+            self.store.bulk_upsert(chain.from_iterable(batches), DEFAULT_DATASET)
+
+        return import_file(path, None if dry_run else save, kind, limits, _KnownCompanies(self.store), progress)
+
+    def components(self) -> States:
+        """State of every component: ``ok``, ``degraded``, ``starting`` or ``down``, each with a detail for people."""
+        found: States = {"store": self._store_state()}
+        if self._matcher is not None:
+            found.update(self._matcher.status())
+        elif self._failure is not None:
+            found["matcher"] = {"state": "down", "detail": self._failure}
+        else:
+            found["matcher"] = {"state": "starting", "detail": "Market and engines are being loaded."}
+        return found
+
+    def engines(self) -> list[dict[str, str]]:
+        """The engines that the fusion weighs: ``name``, ``state``, ``detail``."""
+        prefix = "engine:"
+        states = {name: state for name, state in self.matcher.status().items() if name.startswith(prefix)}
+        return [{"name": name.removeprefix(prefix), **state} for name, state in states.items()]
+
+    def close(self) -> None:
+        """Release everything; calling it again does nothing."""
+        self._closed = True
+        self.encoder.close()
+        self.store.close()
+
+    def __enter__(self) -> Application:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start_market(self) -> None:
+        """Give a new store the demonstration market; once, so that a market that was emptied stays empty."""
+        if not self.settings.demo_market or self.store.get_setting(_STARTED) is not None:
+            return
+        if not self.store.datasets():
+            from ism.data.demo import load  # noqa: PLC0415 - needed once in the life of a store
+
+            companies, listings, exchanges = load()
+            self.store.bulk_upsert(chain(companies, listings, exchanges), DEMO_DATASET)
+        self.store.set_setting(_STARTED, True)
+
+    def _store_state(self) -> dict[str, str]:
+        try:
+            self.store.ping()
+        except IsmError as error:
+            return {"state": "down", "detail": str(error)}
+        return {"state": "ok", "detail": self.store.location}
+
+
+def open_application(settings: Settings, make_matcher: MakeMatcher | None = None, warm: bool = True) -> Application:
+    """Open the data folder and put the parts together; close the result, best by ``with``.
+
+    Args:
+        settings: every knob.
+        make_matcher: builds the matching service; the real one by default.
+        warm: whether to load market and engines before returning.
+
+    Raises:
+        ConfigurationError: the text model cannot be used.
+        StorageError: the store cannot be opened; DataFolderInUseError when another process has it.
+    """
+    from ism.data.text import CachedEncoder, SentenceModel  # noqa: PLC0415 - numpy only where something is opened
+
+    model = SentenceModel(settings.text_model)
+    store = open_store(settings)
+    try:
+        encoder = CachedEncoder(model, settings.data_dir / "cache" / "vectors.sqlite3")
+        application = Application(settings, store, encoder, make_matcher or _match_service)
+    except BaseException:
+        store.close()
+        raise
+    if warm:
+        try:
+            application.warm_up()
+        except BaseException:
+            application.close()
+            raise
+    return application
+
+
+def offer_from(listing: Listing, company: Company) -> Offer:
+    """What a company offers, as it is matched."""
+    return Offer(
+        material=listing.material,
+        description=listing.description,
+        ewc=listing.ewc,
+        quantity_t_per_year=listing.quantity_t_per_year,
+        price_eur_per_t=listing.price_eur_per_t,
+        hazardous=listing.hazardous,
+        nace=company.nace,
+        country=company.country,
+        latitude=company.latitude,
+        longitude=company.longitude,
+        valid_from=listing.valid_from,
+        valid_until=listing.valid_until,
+        offer_id=listing.listing_id,
+        company_id=company.company_id,
+    )
+
+
+class _KnownCompanies:
+    """Answers which companies are stored; reads their identifiers once, when first asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: set[str] | None = None
+
+    def __call__(self, identifiers: Collection[str]) -> Collection[str]:
+        if self._known is None:
+            with self._store.read_market() as reader:
+                self._known = {str(key) for columns in reader.columns(Company) for key in columns["company_id"]}
+        return self._known.intersection(identifiers)
+
+
+def _match_service(store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings) -> Matcher:
+    from ism.app.matching import MatchService  # noqa: PLC0415 - engines load only where something is matched
+
+    return MatchService(store, encoder, model_folder, settings)
+
+
+def _failure(error: Exception) -> str:
+    """An error as it may be shown to callers: our own words, never a foreign message, which may hold an address."""
+    if isinstance(error, IsmError):
+        return f"The engines could not be started: {error}"
+    return f"The engines could not be started ({type(error).__name__}); the log says more."

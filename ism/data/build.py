@@ -1,0 +1,125 @@
+"""From stored values to the column arrays of a `Market`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ism.data.codes import nace
+from ism.data.market import Ints, Market, Precedents, Receivers, ewc_levels, nace_levels
+from ism.data.market import column as floats
+from ism.data.text import TextEncoder
+from ism.domain.market import Company, Exchange, Listing, ReceiverKind
+
+SECTOR_PREFIX = "nace:"
+
+
+@dataclass(frozen=True)
+class BuiltMarket:
+    """A market with what is needed to talk about it.
+
+    Attributes:
+        market: the arrays.
+        groups: ``[p]`` group of each precedent: its donor, whose cases must not teach an engine about each other.
+        companies: by receiver row; None for a sector.
+        row_of: receiver identifier -> row.
+        past_partners: company identifier -> identifiers of the companies that took something from it.
+    """
+
+    market: Market
+    groups: Ints
+    companies: list[Company | None]
+    row_of: dict[str, int]
+    past_partners: dict[str, set[str]]
+
+
+def sector_id(code: str) -> str:
+    """Identifier of a sector as a receiver."""
+    return f"{SECTOR_PREFIX}{code}"
+
+
+def build_market(
+    companies: Iterable[Company],
+    listings: Iterable[Listing],
+    exchanges: Iterable[Exchange],
+    encoder: TextEncoder,
+    generation: int = 0,
+) -> BuiltMarket:
+    """Column arrays of a market: its companies, then every four-digit NACE class, as receivers; its exchanges as precedents.
+
+    A company asks for what its needs say; without needs, for what its sector's title says. Exchanges that were only planned are not precedents.
+    """
+    firms = {company.company_id: company for company in companies}
+    classes = nace.all_classes()
+    row_of = {identifier: row for row, identifier in enumerate([*firms, *map(sector_id, classes)])}
+    needs = [
+        (row_of[need.company_id], _text(need.material, need.description)) for need in listings if need.kind == "need"
+    ]
+    asking = {row for row, _ in needs}
+    titles = [
+        (row_of[key], nace.title(firm.nace)) for key, firm in firms.items() if firm.nace and row_of[key] not in asking
+    ]
+    titles += [(row_of[sector_id(code)], nace.title(code)) for code in classes]
+    receivers = _receivers([*firms.values()], classes, sorted(set(needs + titles)), encoder)
+    past = [exchange for exchange in exchanges if exchange.status != "planned" and exchange.to_company in firms]
+    past.sort(key=lambda exchange: (row_of[exchange.to_company], exchange.exchange_id))
+    partners: dict[str, set[str]] = {}
+    for exchange in past:
+        partners.setdefault(exchange.from_company, set()).add(exchange.to_company)
+    donors = {name: number for number, name in enumerate(dict.fromkeys(exchange.from_company for exchange in past))}
+    market = Market(receivers, _precedents(past, firms, row_of, encoder), generation)
+    groups = np.asarray([donors[exchange.from_company] for exchange in past], dtype=np.int32)
+    return BuiltMarket(market, groups, [*firms.values(), *[None] * len(classes)], row_of, partners)
+
+
+def _receivers(
+    firms: Sequence[Company], classes: Sequence[str], needs: Sequence[tuple[int, str]], encoder: TextEncoder
+) -> Receivers:
+    kinds: list[ReceiverKind] = [*["company"] * len(firms), *["sector"] * len(classes)]  # type: ignore[list-item]  # literals
+    nowhere = [None] * len(classes)
+    return Receivers(
+        ids=[*(firm.company_id for firm in firms), *map(sector_id, classes)],
+        names=[*(firm.name for firm in firms), *map(nace.title, classes)],
+        kinds=kinds,
+        nace=nace_levels([*(firm.nace for firm in firms), *classes]),
+        latitude=floats([*(firm.latitude for firm in firms), *nowhere]),
+        longitude=floats([*(firm.longitude for firm in firms), *nowhere]),
+        countries=[*(firm.country or "" for firm in firms), *[""] * len(classes)],
+        needs=encoder.encode([text for _, text in needs]),
+        need_owner=np.asarray([row for row, _ in needs], dtype=np.intp),
+        need_texts=[text for _, text in needs],
+    )
+
+
+def _precedents(
+    past: Sequence[Exchange], firms: dict[str, Company], row_of: dict[str, int], encoder: TextEncoder
+) -> Precedents:
+    donors = [firms.get(exchange.from_company) for exchange in past]
+    texts = [_text(exchange.material, "") for exchange in past]
+    return Precedents(
+        receiver=np.asarray([row_of[exchange.to_company] for exchange in past], dtype=np.intp),
+        vectors=encoder.encode(texts),
+        ewc=ewc_levels([exchange.ewc for exchange in past]),
+        donor_nace=nace_levels([donor.nace if donor else None for donor in donors]),
+        receiver_nace=nace_levels([firms[exchange.to_company].nace for exchange in past]),
+        latitude=floats([donor.latitude if donor else None for donor in donors]),
+        longitude=floats([donor.longitude if donor else None for donor in donors]),
+        texts=texts,
+        references=[_phrase(exchange, firms) for exchange in past],
+        sources=[exchange.source for exchange in past],
+    )
+
+
+def _phrase(exchange: Exchange, firms: dict[str, Company]) -> str:
+    """An exchange in one line: what, from whom, to whom, since when."""
+    donor = firms[exchange.from_company].name if exchange.from_company in firms else exchange.from_company
+    use = f" for {exchange.receiver_use[:1].lower()}{exchange.receiver_use[1:]}" if exchange.receiver_use else ""
+    since = f", since {exchange.year_start}" if exchange.year_start else ""
+    ended = ", since ended" if exchange.status == "discontinued" else ""
+    return f"{exchange.material} from {donor} to {firms[exchange.to_company].name}{use}{since}{ended}."
+
+
+def _text(material: str, description: str) -> str:
+    return f"{material}. {description}" if description else material

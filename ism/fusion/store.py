@@ -1,0 +1,70 @@
+"""A fitted fusion on disk: one folder of engines, one JSON file of calibrations and weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from ism.domain.errors import EngineError
+from ism.engines.base import Engine
+from ism.fusion.calibration import Calibration
+from ism.fusion.fit import FittedFusion
+
+_FORMAT = 1
+Loader = Callable[[Path], Engine]
+
+
+def save_fusion(fusion: FittedFusion, folder: Path) -> None:
+    """Write a fitted fusion; readers see the old folder or the whole new one."""
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name, engine in fusion.engines.items():
+        engine.save(fresh / name)
+    about = {
+        "format": _FORMAT,
+        "weights": fusion.weights,
+        "calibrations": {name: asdict(calibration) for name, calibration in fusion.calibrations.items()},
+    }
+    (fresh / "fusion.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_fusion(folder: Path, loaders: Mapping[str, Loader]) -> FittedFusion:
+    """Read what `save_fusion` wrote.
+
+    Raises:
+        EngineError: something is missing, damaged or of another version.
+    """
+    path = folder / "fusion.json"
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if about["format"] != _FORMAT:
+            raise EngineError(f"{path} is of format {about['format']!r}, not {_FORMAT}. Fit the engines again.")
+        calibrations = {name: Calibration(**values) for name, values in about["calibrations"].items()}
+        weights = {str(name): float(weight) for name, weight in about["weights"].items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"{path} cannot be read: {error!r}. Restore it from a backup or fit again.") from error
+    engines = {name: loaders[name](folder / name) for name in calibrations if name in loaders}
+    return FittedFusion(engines, calibrations, weights)
+
+
+def versions(folder: Path) -> dict[str, str]:
+    """Engine -> the first 12 hexadecimal digits of the SHA-256 of its files; ``fusion`` for the whole."""
+    found = {}
+    for part in sorted(path for path in folder.iterdir() if path.is_dir()):
+        digest = hashlib.sha256()
+        for file in sorted(part.iterdir()):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        found[part.name] = digest.hexdigest()[:12]
+    found["fusion"] = hashlib.sha256((folder / "fusion.json").read_bytes()).hexdigest()[:12]
+    return found
