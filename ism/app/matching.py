@@ -93,7 +93,7 @@ class MatchService:
         return self._answer(serving, offer, offers, rows, top)
 
     def match_pair(self, buyer: Company, needs: Sequence[Listing], offers: Sequence[Offer]) -> MatchResult:
-        """How well one buyer fits what a seller offers: the best of the offers, with the buyer's rank among all receivers.
+        """How well one buyer fits what a seller offers: the best offer, with the buyer's rank among all receivers.
 
         Args:
             buyer: listed or not.
@@ -165,7 +165,8 @@ class MatchService:
 
     def _answer(self, serving: _Serving, offer: Offer, offers: OfferArrays, rows: Rows, top: int) -> MatchResult:
         if not len(rows):
-            scores = FusedScores(*[np.zeros((1, 0), np.float32)] * 2, {}, {})
+            nothing = np.zeros((1, 0), np.float32)
+            scores = FusedScores(final=nothing, confidence=nothing, contributions={}, probabilities={})
             note = "No receiver passes the filters." if serving.built.market.receivers.ids else "The market is empty."
             return self._result(serving, offer, offers, rows, scores, [], (note,))
         scores = serving.fusion.score(serving.built.market, offers, rows)

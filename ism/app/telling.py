@@ -15,7 +15,7 @@ _MOST = 6
 
 
 def reasons_for(engines: Mapping[str, Engine], built: BuiltMarket, offers: OfferArrays, row: int) -> tuple[Reason, ...]:
-    """Reasons of all engines for the first offer and one receiver: each sentence once, best rule and best precedent first."""
+    """Reasons for the first offer and one receiver: each sentence once, best rule and best precedent first."""
     told: dict[str, Reason] = {}
     for engine in engines.values():
         for reason in engine.explain(built.market, offers, 0, row):

@@ -40,7 +40,7 @@ class ImportRefusedError(IsmError):
 
 
 class RowProblem(tuple[int, str, str, str]):
-    """Why one cell of an import cannot be used: ``(row, column, value, reason)``; rows count from 1, the header included."""
+    """Why a cell of an import cannot be used: ``(row, column, value, reason)``; rows count from 1 with the header."""
 
     __slots__ = ()
 

@@ -1,6 +1,7 @@
 """The curated knowledge base: which material serves which function in which sector, with its sources and limits.
 
-It is a table that people edit (`rules/*.csv`, `sources*.csv`); what its columns mean is told in `docs/knowledge-base.md`.
+It is a table that people edit (`rules/*.csv`, `sources*.csv`); what its columns mean is told in
+`docs/knowledge-base.md`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from io import StringIO
 
 LIST_COLUMNS = ("synonyms", "ewc", "donor_nace", "source")
 
@@ -73,8 +75,7 @@ def _rows(folder: str, prefix: str) -> Iterator[dict[str, str]]:
     root = files(__name__) / folder if folder else files(__name__)
     tables = (entry for entry in root.iterdir() if entry.name.endswith(".csv") and entry.name.startswith(prefix))
     for table in sorted(tables, key=lambda entry: entry.name):
-        with table.open(encoding="utf-8", newline="") as handle:
-            yield from csv.DictReader(handle)
+        yield from csv.DictReader(StringIO(table.read_text(encoding="utf-8"), newline=""))
 
 
 def _rule(row: dict[str, str]) -> Rule:

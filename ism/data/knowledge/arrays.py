@@ -11,8 +11,8 @@ from ism.data.knowledge import Rule
 from ism.data.market import Floats, Ints, OfferArrays, Rows, ewc_levels, nace_levels
 from ism.data.text import TextEncoder
 
-# How well a rule's code covers an offer's, by the length of the rule's prefix (2, 4, 6 digits); and how much is left when only
-# the subchapter or the chapter of a full code agrees.
+# How well a rule's code covers an offer's, by the length of the rule's prefix (2, 4, 6 digits); and how much is left
+# when only the subchapter or the chapter of a full code agrees.
 _COVERS = (0.3, 0.7, 1.0)
 _SAME_SUBCHAPTER, _SAME_CHAPTER = 0.35, 0.08
 _SAME_DIVISION = 0.5  # a donor of the same NACE division as a rule's typical donor
