@@ -1,7 +1,7 @@
-"""What a plain method would answer: popularity, counting by code, nearest neighbours in the text, distance, and rank fusion of them.
+"""What a plain method would answer: popularity, counts by code, text neighbours, distance, and their rank fusion.
 
-Every baseline sees what the engines see, the training precedents, and nothing else. Each gives ``[q, n]`` scores; popularity breaks ties, so
-that a neighbour method which finds nothing still answers.
+Every baseline sees what the engines see, the training precedents, and nothing else. Each gives ``[q, n]`` scores;
+popularity breaks ties, so that a neighbour method which finds nothing still answers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from scipy.stats import rankdata
 from bench.metrics import Values
 from ism.data.market import Floats, Ints, Market, OfferArrays, distance_km
 
-NEIGHBOURS = (
-    50  # distinct texts; of 3, 5, 10, 20, 50 and all, what did best for MiniLM on MAESTRI: a choice in its favour
-)
+NEIGHBOURS = 50  # distinct texts; of 3 to 500, what did best for MiniLM on MAESTRI: a choice in its favour
 RRF_CONSTANT = 60.0  # Cormack, Clarke, Buettcher 2009
 _TIE = 1e-6
 _CLOSE_KM = 100.0  # within which two places are close, in the hand combination
@@ -45,12 +43,12 @@ def popularity(market: Market, asked: Asked) -> Values:
 
 
 def ewc_association(market: Market, asked: Asked) -> Values:
-    """How often each receiver took this code; where that says nothing, this subchapter, then this chapter, then anything."""
+    """How often each receiver took this code; where these are equal, its subchapter, its chapter, then anything."""
     return _association(market, asked.arrays.ewc, market.precedents.ewc)
 
 
 def sector_association(market: Market, asked: Asked) -> Values:
-    """How often each receiver was supplied by this class of donor; where that says nothing, a coarser class, then anybody."""
+    """How often this class of donor supplied each receiver; where these are equal, a coarser class, then anybody."""
     return _association(market, asked.arrays.nace, market.precedents.donor_nace)
 
 
@@ -71,7 +69,7 @@ def nearest(market: Market, asked: Asked) -> Values:
 
 
 def hand_combination(market: Market, asked: Asked) -> Values:
-    """Who takes this material, or anything, nearby: log counts less the distance in units of 100 km; nothing is fitted."""
+    """Who takes this material, or anything, nearby: log counts less the distance over 100 km; nothing is fitted."""
     counts = np.log1p(same_material(market, asked)) + 0.5 * np.log1p(_counts(market))
     return np.asarray(counts - _kilometres(market, asked) / _CLOSE_KM)
 
@@ -140,7 +138,7 @@ def _with_ties(scores: Values, market: Market) -> Values:
 
 
 def _association(market: Market, own: Ints, past: Ints) -> Values:
-    """Order by the counts at the finest level; each coarser level only decides between receivers that the finer ones leave equal."""
+    """Order by the counts at the finest level; coarser levels only decide between receivers that are still equal."""
     counts, receiver = _counts(market), market.precedents.receiver
     out = np.zeros((len(own), len(counts)))
     for q, code in enumerate(own):
@@ -158,7 +156,7 @@ def _materials(market: Market) -> tuple[list[str], Values]:
     past = market.precedents
     place = {text: row for row, text in enumerate(dict.fromkeys(past.texts))}
     taken = np.zeros((len(place), len(market.receivers)))
-    np.add.at(taken, ([place[text] for text in past.texts], past.receiver), 1.0)
+    np.add.at(taken, (np.asarray([place[text] for text in past.texts], dtype=np.intp), past.receiver), 1.0)
     return list(place), taken
 
 

@@ -1,11 +1,12 @@
 """Ranks, means over them, and how sure the means are.
 
-A question counts with its best-ranked true receiver. Candidates that are right too, or that the protocol takes out (past partners), do not
-compete. Candidates with the same score share the middle of their places, so that a method which cannot tell them apart gains nothing by
-the order of the rows: two that tie for places 1 and 2 are both at 1.5, which is not a hit at 1.
+A question counts with its best-ranked true receiver. Candidates that are right too, or that the protocol takes out
+(past partners), do not compete. Candidates with the same score share the middle of their places, so that a method
+which cannot tell them apart gains nothing by the order of the rows: two that tie for places 1 and 2 are both at 1.5,
+not a hit at 1.
 
-Intervals are percentiles of a bootstrap that draws whole groups (source papers, senders, generators), because the cases of one group are
-not independent. Differences are paired: both methods are averaged over the same draws.
+Intervals are percentiles of a bootstrap that draws whole groups (source papers, senders, generators), because the
+cases of one group are not independent. Differences are paired: both methods are averaged over the same draws.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def summary(ranks: Values, bootstrap: GroupBootstrap) -> dict[str, Any]:
 
 
 def difference(ours: Values, theirs: Values, metric: str, bootstrap: GroupBootstrap) -> dict[str, float]:
-    """How much one method's metric is above another's on the same questions: ``mean`` as observed, ``low``, ``high``."""
+    """How far one method's metric is above another's on the same questions: ``mean`` as observed, ``low``, ``high``."""
     gap = gains(ours)[metric] - gains(theirs)[metric]
     low, high = bootstrap.interval(gap)
     return {"mean": float(gap.mean()), "low": low, "high": high}

@@ -1,4 +1,4 @@
-"""From a split into training precedents and test questions to the numbers of a report: the part that all protocols share."""
+"""From training precedents and test questions to the numbers of a report: what all protocols share."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bench.metrics import METRICS, GroupBootstrap, Values, best_ranks, compared,
 from ism.data.market import Rows
 from ism.engines.base import Snapshot
 from ism.fusion.fit import EngineFactory, FittedFusion, fit_fusion
+from ism.fusion.weighted_sum import weighted_sum
 
 Ranks = dict[str, Values]  # method -> [q]; "fused", "engines/NAME", "baselines/NAME", "without/NAME"
 Mask = npt.NDArray[np.bool_]
@@ -67,11 +68,7 @@ class Questions:
 def split_ranks(split: Split, methods: Methods, seed: int = 0) -> Ranks:
     """Fit everything on the training precedents and rank the true receivers of every question."""
     fusion = fit_fusion(split.snapshot, methods.engines, seed)
-    bare: FittedFusion | None = None
-    if methods.without_rules:
-        part = fit_fusion(split.snapshot, methods.without_rules, seed)
-        engines = {**fusion.engines, **part.engines}
-        bare = FittedFusion(engines, {**fusion.calibrations, **part.calibrations}, fusion.weights)
+    bare = fit_fusion(split.snapshot, methods.without_rules, seed) if methods.without_rules else None
     scores = all_scores(methods.baselines, methods.fused_baselines, split.snapshot.market, split.asked)
     ranks = {f"baselines/{name}": best_ranks(given, split.takers, split.hidden) for name, given in scores.items()}
     blocks = [
@@ -83,14 +80,14 @@ def split_ranks(split: Split, methods: Methods, seed: int = 0) -> Ranks:
 
 def _block_ranks(split: Split, rows: Rows, fusion: FittedFusion, bare: FittedFusion | None) -> Ranks:
     market, offers = split.snapshot.market, split.asked.arrays.take(rows)
-    own = {name: engine.score(market, offers) for name, engine in fusion.engines.items()}
-    given = {f"engines/{name}": scores for name, scores in own.items()}
-    given["fused"] = fusion.fuse(own).final
+    fused = fusion.score(market, offers)
+    own = fused.probabilities
+    given = {"fused": fused.final, **{f"engines/{name}": scores for name, scores in own.items()}}
     for name in own if len(own) > 1 else ():
-        given[f"without/{name}"] = fusion.fuse({other: own[other] for other in own if other != name}).final
+        others = {other: own[other] for other in own if other != name}
+        given[f"without/{name}"], _ = weighted_sum(others, fusion.weights)
     if bare is not None:
-        changed = {name: e.score(market, offers) for name, e in bare.engines.items() if e is not fusion.engines[name]}
-        given[f"without/{RULES}"] = bare.fuse({**own, **changed}).final
+        given[f"without/{RULES}"], _ = weighted_sum({**own, **bare.score(market, offers).probabilities}, fusion.weights)
     takers, hidden = [split.takers[row] for row in rows], [split.hidden[row] for row in rows]
     return {name: best_ranks(scores, takers, hidden) for name, scores in given.items()}
 
@@ -111,7 +108,7 @@ def result(protocol: str, ranks: Ranks, questions: Questions, headline: str, **m
         more: further top-level entries.
     """
     groups = np.asarray(questions.groups)
-    everything = _part(ranks, groups)
+    everything = part(ranks, groups)
     baselines = _named(ranks, "baselines")
     fused = everything["fused"]
     return {
@@ -121,14 +118,14 @@ def result(protocol: str, ranks: Ranks, questions: Questions, headline: str, **m
         "best_baseline": max(baselines, key=lambda name: float(gains(baselines[name])[headline].mean())),
         "difference": compared(ranks["fused"], baselines, ("recall@10", "mrr"), GroupBootstrap(groups)),
         **{
-            name: _part({key: values[mask] for key, values in ranks.items()}, groups[mask])
+            name: part({key: values[mask] for key, values in ranks.items()}, groups[mask])
             for name, mask in questions.subsets.items()
         },
         **more,
     }
 
 
-def _part(ranks: Ranks, groups: npt.NDArray[Any]) -> dict[str, Any]:
+def part(ranks: Ranks, groups: npt.NDArray[Any]) -> dict[str, Any]:
     if not len(groups):
         return {"n": 0, "groups": 0}
     bootstrap = GroupBootstrap(groups)

@@ -101,7 +101,7 @@ class Auth:
             return None
         return self.create("first admin", "admin")[1]
 
-    def keys(self) -> list[ApiKey]:
+    def list_keys(self) -> list[ApiKey]:
         """All keys, revoked ones included."""
         return self._store.list_api_keys()
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ism.data.build import BuiltMarket
+from ism.data.build import BuiltMarket, need_terms
 from ism.data.codes import nace
 from ism.data.market import column, nace_levels
 from ism.data.text import TextEncoder
@@ -20,7 +20,9 @@ def with_company(built: BuiltMarket, company: Company, needs: Sequence[Listing],
         return built
     home, row = built.market.receivers, len(built.market.receivers)
     texts = [f"{need.material}. {need.description}" if need.description else need.material for need in needs]
-    texts = texts or ([nace.title(company.nace)] if company.nace else [])
+    terms = column([term for need in needs for term in need_terms(need)]).reshape(-1, 3)
+    if not texts and company.nace:
+        texts, terms = [nace.title(company.nace)], column([None] * 3).reshape(1, 3)
     receivers = replace(
         home,
         ids=[*home.ids, company.company_id],
@@ -33,6 +35,7 @@ def with_company(built: BuiltMarket, company: Company, needs: Sequence[Listing],
         needs=np.concatenate([home.needs, encoder.encode(texts)]),
         need_owner=np.concatenate([home.need_owner, np.full(len(texts), row, dtype=np.intp)]),
         need_texts=[*home.need_texts, *texts],
+        need_terms=np.concatenate([home.need_terms, terms]),
     )
     return replace(
         built,

@@ -194,8 +194,9 @@ class Application:
         try:
             self.store.ping()
         except IsmError as error:
-            return {"state": "down", "detail": str(error)}
-        return {"state": "ok", "detail": self.store.location}
+            _log.warning("The store does not answer: %s", error)
+            return {"state": "down", "detail": "The database does not answer; the log says more."}
+        return {"state": "ok", "detail": "The database answers."}
 
 
 def open_application(settings: Settings, make_matcher: MakeMatcher | None = None, warm: bool = True) -> Application:

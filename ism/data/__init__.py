@@ -1,1 +1,1 @@
-"""What is known before anything is learnt: code lists, importers, the knowledge base, texts as vectors, column arrays."""
+"""What is known before anything is learnt: code lists, importers, the knowledge base, texts and column arrays."""

@@ -35,6 +35,21 @@ class BuiltMarket:
     past_partners: dict[str, set[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What one receiver asks for, with its quantity (t/yr), price (EUR/t) and whether hazardous waste is taken."""
+
+    owner: int
+    text: str
+    terms: tuple[float | None, float | None, float | None] = (None, None, None)
+
+
+def need_terms(need: Listing) -> tuple[float | None, float | None, float | None]:
+    """Quantity, price and whether hazardous waste is taken, as `Receivers.need_terms` holds them."""
+    taken = None if need.hazardous is None else float(need.hazardous)
+    return need.quantity_t_per_year, need.price_eur_per_t, taken
+
+
 def sector_id(code: str) -> str:
     """Identifier of a sector as a receiver."""
     return f"{SECTOR_PREFIX}{code}"
@@ -46,23 +61,38 @@ def build_market(
     exchanges: Iterable[Exchange],
     encoder: TextEncoder,
     generation: int = 0,
+    classes: Sequence[str] | None = None,
 ) -> BuiltMarket:
-    """Column arrays of a market: its companies, then every four-digit NACE class, as receivers; its exchanges as precedents.
+    """Column arrays of a market.
 
-    A company asks for what its needs say; without needs, for what its sector's title says. Exchanges that were only planned are not precedents.
+    Receivers are its companies, then sectors; precedents are its exchanges, without those that were only planned. A
+    company asks for what its needs say; without needs, for what its sector's title says.
+
+    Args:
+        companies: every company, listed or party to an exchange.
+        listings: offers and needs; only needs are read.
+        exchanges: what happened; those to an unknown company are left out.
+        encoder: turns texts into vectors.
+        generation: of the store that was read.
+        classes: NACE classes that are receivers themselves; all of them when None.
     """
     firms = {company.company_id: company for company in companies}
-    classes = nace.all_classes()
+    classes = nace.all_classes() if classes is None else classes
     row_of = {identifier: row for row, identifier in enumerate([*firms, *map(sector_id, classes)])}
-    needs = [
-        (row_of[need.company_id], _text(need.material, need.description)) for need in listings if need.kind == "need"
+    declared = [
+        _Need(row_of[need.company_id], _text(need.material, need.description), need_terms(need))
+        for need in listings
+        if need.kind == "need" and need.company_id in firms
     ]
-    asking = {row for row, _ in needs}
+    asking = {need.owner for need in declared}
     titles = [
-        (row_of[key], nace.title(firm.nace)) for key, firm in firms.items() if firm.nace and row_of[key] not in asking
+        _Need(row_of[key], nace.title(firm.nace))
+        for key, firm in firms.items()
+        if firm.nace and row_of[key] not in asking
     ]
-    titles += [(row_of[sector_id(code)], nace.title(code)) for code in classes]
-    receivers = _receivers([*firms.values()], classes, sorted(set(needs + titles)), encoder)
+    titles += [_Need(row_of[sector_id(code)], nace.title(code)) for code in classes]
+    needs = sorted(dict.fromkeys(declared + titles), key=lambda need: (need.owner, need.text))
+    receivers = _receivers([*firms.values()], classes, needs, encoder)
     past = [exchange for exchange in exchanges if exchange.status != "planned" and exchange.to_company in firms]
     past.sort(key=lambda exchange: (row_of[exchange.to_company], exchange.exchange_id))
     partners: dict[str, set[str]] = {}
@@ -75,7 +105,7 @@ def build_market(
 
 
 def _receivers(
-    firms: Sequence[Company], classes: Sequence[str], needs: Sequence[tuple[int, str]], encoder: TextEncoder
+    firms: Sequence[Company], classes: Sequence[str], needs: Sequence[_Need], encoder: TextEncoder
 ) -> Receivers:
     kinds: list[ReceiverKind] = [*["company"] * len(firms), *["sector"] * len(classes)]  # type: ignore[list-item]  # literals
     nowhere = [None] * len(classes)
@@ -87,9 +117,10 @@ def _receivers(
         latitude=floats([*(firm.latitude for firm in firms), *nowhere]),
         longitude=floats([*(firm.longitude for firm in firms), *nowhere]),
         countries=[*(firm.country or "" for firm in firms), *[""] * len(classes)],
-        needs=encoder.encode([text for _, text in needs]),
-        need_owner=np.asarray([row for row, _ in needs], dtype=np.intp),
-        need_texts=[text for _, text in needs],
+        needs=encoder.encode([need.text for need in needs]),
+        need_owner=np.asarray([need.owner for need in needs], dtype=np.intp),
+        need_texts=[need.text for need in needs],
+        need_terms=floats([term for need in needs for term in need.terms]).reshape(-1, 3),
     )
 
 
@@ -115,7 +146,10 @@ def _precedents(
 def _phrase(exchange: Exchange, firms: dict[str, Company]) -> str:
     """An exchange in one line: what, from whom, to whom, since when."""
     donor = firms[exchange.from_company].name if exchange.from_company in firms else exchange.from_company
-    use = f" for {exchange.receiver_use[:1].lower()}{exchange.receiver_use[1:]}" if exchange.receiver_use else ""
+    use = exchange.receiver_use
+    if use[1:2].islower():  # "Cement clinker", but not "PVC" or "CO2 supply"
+        use = use[:1].lower() + use[1:]
+    use = f" for {use}" if use else ""
     since = f", since {exchange.year_start}" if exchange.year_start else ""
     ended = ", since ended" if exchange.status == "discontinued" else ""
     return f"{exchange.material} from {donor} to {firms[exchange.to_company].name}{use}{since}{ended}."

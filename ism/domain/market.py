@@ -1,8 +1,8 @@
 """What is traded and who trades it: plain values, without behaviour or third-party types.
 
 Units: tonnes a year, euros a tonne, decimal degrees (WGS 84), UTC dates. ``None`` means "not known".
-Codes are canonical: EWC as ``"10 01 02"`` (or the prefixes ``"10"``, ``"10 01"``), NACE Rev. 2 as ``"23.51"`` (or ``"23"``,
-``"23.5"``).
+Codes are canonical: EWC as ``"10 01 02"`` (or a prefix, ``"10"`` or ``"10 01"``), NACE Rev. 2 as ``"23.51"`` (or a
+prefix, ``"23"`` or ``"23.5"``).
 """
 
 from dataclasses import dataclass, field

@@ -5,7 +5,8 @@ Promises that `ism.testing.engine_checks` holds every engine to:
 - *Deterministic*: the same snapshot, parameters and seed give the same scores, on any number of threads.
 - *Pure*: `score` and `explain` change nothing and are safe to call from several threads after `fit` or `load`.
 - *Total*: scores are finite and in 0..1 for every offer and receiver, also those never seen, also in an empty market.
-- *Faithful*: a loaded engine scores exactly as the saved one did; files are JSON, parquet, safetensors or LightGBM text, never pickle.
+- *Faithful*: a loaded engine scores exactly as the saved one did; files are JSON, parquet, safetensors or LightGBM
+  text, never pickle.
 - *Honest*: the reasons are what moved the score, strongest first.
 """
 

@@ -1,10 +1,18 @@
-"""Which engines there are: name -> ``module:Class``. Guests add theirs through the entry point group ``ism.engines``."""
+"""Which engines there are: name -> ``module:Class``.
+
+Guests add theirs through the entry point group ``ism.engines``.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 
+from ism.data.text import TextEncoder
 from ism.domain.errors import NotFoundError
 from ism.engines.base import Engine
 
@@ -34,3 +42,23 @@ def engine_class(name: str) -> type[Engine]:
             guest: type[Engine] = point.load()
             return guest
     raise NotFoundError("engine", name)
+
+
+def make(name: str, encoder: TextEncoder) -> Engine:
+    """A new engine, with the encoder where its constructor takes one."""
+    return with_encoder(engine_class(name), encoder)()
+
+
+def load(name: str, folder: Path, encoder: TextEncoder) -> Engine:
+    """A saved engine, with the encoder where its `Engine.load` takes one.
+
+    Raises:
+        EngineError: a file is missing, damaged or of another version.
+    """
+    return with_encoder(engine_class(name).load, encoder)(folder)
+
+
+def with_encoder(function: Callable[..., Engine], encoder: TextEncoder) -> Callable[..., Engine]:
+    """A constructor or `Engine.load`, with the encoder given where it takes one."""
+    takes = "encoder" in inspect.signature(function).parameters
+    return partial(function, encoder=encoder) if takes else function

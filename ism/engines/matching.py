@@ -1,7 +1,8 @@
-"""The matching engine: what a pair has in common, ranked by gradient-boosted trees learnt from what was exchanged before.
+"""The matching engine: what a pair has in common, ranked by gradient-boosted trees.
 
-LambdaRank-type boosting (Bruch et al. 2020, "An alternative cross entropy loss for learning-to-rank", the ``rank_xendcg`` objective of
-LightGBM) over the features of `ism.data.features`. Where too little was exchanged to learn from, the score is the similarity of the texts.
+The trees are learnt from what was exchanged before: LambdaRank-type boosting (Bruch et al. 2020, "An alternative cross
+entropy loss for learning-to-rank", the ``rank_xendcg`` objective of LightGBM) over the features of `ism.data.features`.
+Where too little was exchanged to learn from, the score is the similarity of the texts.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ism.data.features import FEATURES, need_similarity, pair_features, vote_index, voted_receivers
+from ism.data.features import FEATURES, need_similarity, pair_features, voted_receivers
 from ism.data.market import Floats, Market, OfferArrays, Rows, top_rows
-from ism.domain.engine import Reason
+from ism.data.terms import term_fit
+from ism.data.votes import vote_index
+from ism.domain.engine import Reason, ReasonKind
 from ism.domain.errors import EngineError, NotFittedError
 from ism.engines.base import Engine, Param, ParamValue, Snapshot
 from ism.engines.files import read_about, write_about
@@ -64,11 +67,13 @@ class MatchingEngine(Engine):
         """``[q, n]`` in 0..1; see `Engine.score`."""
         if not self._fitted:
             raise NotFittedError(self.name)
+        fit = term_fit(market, offers, rows).prod(axis=2)
         if self._trees is None:
-            return np.clip(need_similarity(market, offers, rows), 0.0, 1.0)
+            return np.asarray(np.clip(need_similarity(market, offers, rows), 0.0, 1.0) * fit, dtype=np.float32)
         features = pair_features(market, vote_index(market), offers, rows)
         raw = self._trees.predict(features.reshape(-1, len(FEATURES)), num_threads=1) if features.size else np.zeros(0)
-        return np.asarray(1.0 / (1.0 + np.exp(-np.asarray(raw).reshape(features.shape[:2]))), dtype=np.float32)
+        odds = np.exp(np.asarray(raw).reshape(features.shape[:2])) * fit  # terms scale the odds, whatever was learnt
+        return np.asarray(odds / (1.0 + odds), dtype=np.float32)
 
     def propose(self, market: Market, offers: OfferArrays, count: int) -> Rows:
         """Receivers with the closest needs, and those whose precedents resemble the offer most."""
@@ -80,32 +85,39 @@ class MatchingEngine(Engine):
 
     def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
         """The closest precedents, the closest need and the distance, as far as they count for this pair."""
+        if not self._fitted:
+            raise NotFittedError(self.name)
         one = offers.take(np.asarray([offer], dtype=np.intp))
-        reasons = [*precedent_reasons(market, one, row, self.name), *_need_reasons(market, one, row)]
+        reasons = [
+            *precedent_reasons(market, one, row, self.name),
+            *_need_reasons(market, one, row),
+            *_term_reasons(market, one, row),
+        ]
         return sorted(reasons, key=lambda reason: -reason.strength)
 
     def save(self, folder: Path) -> None:
         """Write ``engine.json`` and, where trees were learnt, ``trees.txt`` (LightGBM's text format)."""
         if not self._fitted:
             raise NotFittedError(self.name)
-        write_about(folder, self.name, _FORMAT, trees=self._trees is not None, features=list(FEATURES))
+        folder.mkdir(parents=True, exist_ok=True)
         if self._trees is not None:
             (folder / "trees.txt").write_text(self._trees.model_to_string(), encoding="utf-8")
+        write_about(folder, self.name, _FORMAT, trees=self._trees is not None, features=list(FEATURES))
 
     @classmethod
     def load(cls, folder: Path) -> MatchingEngine:
         """Read what `save` wrote; see `Engine.load`."""
         about = read_about(folder, cls.name, _FORMAT)
-        if about["features"] != list(FEATURES):
+        if about.get("features") != list(FEATURES):
             raise EngineError(f"{folder}: the model knows other features than this version. Fit it again.")
         engine = cls()
         engine._fitted = True
-        if about["trees"]:
+        if about.get("trees"):
             import lightgbm  # noqa: PLC0415 - 1.3 s and 150 MB: only where trees are used
 
             try:
                 engine._trees = lightgbm.Booster(model_str=(folder / "trees.txt").read_text(encoding="utf-8"))
-            except (OSError, lightgbm.basic.LightGBMError) as error:
+            except (OSError, ValueError, lightgbm.basic.LightGBMError) as error:
                 raise EngineError(
                     f"{folder / 'trees.txt'} cannot be read: {error}. Restore it or fit again."
                 ) from error
@@ -134,6 +146,26 @@ def _boost(problem: RankingProblem, values: Mapping[str, ParamValue], seed: int)
     }
     data = lightgbm.Dataset(problem.features, label=problem.relevant.astype(np.int8), group=problem.sizes)
     return lightgbm.train(settings, data, num_boost_round=int(values["rounds"]))
+
+
+_TERM_SENTENCES: dict[ReasonKind, str] = {
+    "quantity": "The quantity on offer is far from what {name} asks for.",
+    "price": "The price asked is above what {name} would pay.",
+    "hazard": "{name} does not take hazardous waste, and the offer is hazardous.",
+}
+_POOR_TERM = 0.7  # a fit below this is worth a sentence
+
+
+def _term_reasons(market: Market, one: OfferArrays, row: int) -> list[Reason]:
+    """What speaks against the pair: terms of the receiver's closest need that the offer does not meet."""
+    fit = term_fit(market, one, np.asarray([row], dtype=np.intp))[0, 0]
+    return [
+        Reason(
+            sentence.format(name=market.receivers.names[row]), kind, engine=MatchingEngine.name, detail={"fit": value}
+        )
+        for (kind, sentence), value in zip(_TERM_SENTENCES.items(), fit.tolist(), strict=True)
+        if value < _POOR_TERM
+    ]
 
 
 def _need_reasons(market: Market, one: OfferArrays, row: int) -> list[Reason]:

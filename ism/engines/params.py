@@ -1,5 +1,6 @@
 """Checking of engine parameters against their search space."""
 
+import math
 from collections.abc import Mapping
 
 from ism.domain.errors import InvalidInputError
@@ -25,8 +26,10 @@ def _checked(name: str, param: Param, value: ParamValue) -> ParamValue:
         if value not in param.choices:
             raise InvalidInputError(f"params.{name}", value, f"Choose one of {list(param.choices)}.")
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidInputError(f"params.{name}", value, "Give a number.")
+    if isinstance(param.default, int) and value != int(value):
+        raise InvalidInputError(f"params.{name}", value, f"Give a whole number ({param.unit}).")
     low, high = param.low, param.high
     if (low is not None and value < low) or (high is not None and value > high):
         raise InvalidInputError(f"params.{name}", value, f"Give a number from {low} to {high} ({param.unit}).")

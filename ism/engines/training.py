@@ -1,9 +1,9 @@
 """From precedents to a ranking problem, without letting a case teach about itself.
 
-Precedents are turned into queries (what was offered, from where) with the receivers that took it. Each query is described in a market from
-which its whole fold has been taken out, so that at training time an engine sees what it will see later: an offer that nobody has placed yet.
-Leaving out only the query's own rows would not do: a receiver with a single precedent would then have none, and "has none" would mean "is
-the answer".
+Precedents are turned into queries (what was offered, from where) with the receivers that took it. Each query is
+described in a market from which its whole fold has been taken out, so that at training time an engine sees what it will
+see later: an offer that nobody has placed yet. Leaving out only the query's own rows would not do: a receiver with a
+single precedent would then have none, and "has none" would mean "is the answer".
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ism.data.features import reachable
 from ism.data.market import Floats, Ints, Market, OfferArrays, Precedents, Rows
+from ism.data.votes import reachable
 from ism.engines.base import Snapshot
 
 Describer = Callable[[OfferArrays, Rows | None], Floats]

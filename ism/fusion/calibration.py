@@ -1,8 +1,8 @@
 """From an engine's score to a probability that means what it says.
 
-Scores of one offer are first compared with each other (the log of the receiver's share in the softmax of the scores' logits), since an engine
-is asked "who of these?"; then two numbers are learnt on folds that the engine did not see (Platt 1999, "Probabilistic outputs for support
-vector machines"), so that 0.7 means 0.7.
+Scores of one offer are first compared with each other (the log of the receiver's share in the softmax of the scores'
+logits), since an engine is asked "who of these?"; then two numbers are learnt on folds that the engine did not see
+(Platt 1999, "Probabilistic outputs for support vector machines"), so that 0.7 means 0.7.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ism.data.features import reachable
 from ism.data.market import Floats, Market, OfferArrays, Rows
+from ism.data.votes import reachable
 from ism.engines.base import Engine, Snapshot
 from ism.engines.training import folds, queries, questions
 from ism.fusion.calibration import Calibration, fit_calibration, log_share
@@ -57,9 +57,10 @@ class FittedFusion:
 def open_world(market: Market, scores: Floats, rows: Rows | None, calibration: Calibration) -> Floats:
     """Calibrated probabilities of companies and sectors that can stand in one list.
 
-    Companies are compared with companies and sectors with sectors. But someone always comes first among the listed companies, even when
-    none of them could use the offer. So a company's probability is the geometric mean of its own and its sector's: it must stand out among
-    the companies, *and* its sector among all sectors. Where no sectors were scored, or only sectors, each kind's own probability is kept.
+    Companies are compared with companies and sectors with sectors. But someone always comes first among the listed
+    companies, even when none of them could use the offer. So a company's probability is the geometric mean of its own
+    and its sector's: it must stand out among the companies, *and* its sector among all sectors. Where no sectors were
+    scored, or only sectors, each kind's own probability is kept.
 
     Args:
         market: whose receivers were scored.

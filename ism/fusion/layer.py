@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 
 from ism.domain.engine import EngineOutput, FusionModel, FusionResult
 from ism.domain.errors import InvalidInputError
-from ism.fusion.weighted_sum import DEFAULT_WEIGHTS, agreement, weighted_sum
+from ism.fusion.weighted_sum import DEFAULT_WEIGHTS, agreement, checked, weighted_sum
 
 DEFAULT_MODEL = "default_weighted_sum"
 
@@ -23,36 +24,36 @@ class AIFusionLayer:
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
-        chosen = dict(DEFAULT_WEIGHTS if weights is None else weights)
-        for name, weight in chosen.items():
-            if not np.isfinite(weight) or weight < 0:
-                raise InvalidInputError(f"weights.{name}", weight, "Give a number that is 0 or more.")
-        self._model = FusionModel(DEFAULT_MODEL, "weighted_sum", chosen)
+        chosen = DEFAULT_WEIGHTS if weights is None else weights
+        self._model = FusionModel(DEFAULT_MODEL, "weighted_sum", checked(chosen))
 
     async def fuse_engine_outputs(self, outputs: Sequence[EngineOutput]) -> FusionResult:
         """One score from several; see `fuse`."""
         return self.fuse(outputs)
 
     def fuse(self, outputs: Sequence[EngineOutput]) -> FusionResult:
-        """One score from several outputs for the same pair, whose confidences are probabilities (`Calibration` makes them).
+        """One score from several outputs for one pair, whose confidences are probabilities (`Calibration` makes them).
 
-        Engines that the model weighs and that are absent are named, and their weight is shared by the others in proportion.
+        Engines that the model weighs and that are absent are named, and their weight is shared by the others in
+        proportion.
 
         Raises:
-            InvalidInputError: there is no output, an engine speaks twice, or the model does not know it.
+            InvalidInputError: there is no output, a score is not in 0..1, an engine speaks twice, or the model does not
+                know it.
         """
         started = time.perf_counter()
+        outputs = [replace(output) for output in outputs]  # checks values that were set after construction, too
         names = [output.engine_name for output in outputs]
         repeated = next((name for name in names if names.count(name) > 1), None)
         if repeated is not None:
             raise InvalidInputError("engine_name", repeated, "Give one output of each engine.")
-        said = {output.engine_name: np.asarray(output.confidence_score, np.float32) for output in outputs}
+        said = {output.engine_name: np.asarray(output.confidence_score, np.float64) for output in outputs}
         fused, shares = weighted_sum(said, self._model.weights)
         confidence = float(agreement(said, self._model.weights))
         contributions = {name: float(share) for name, share in shares.items()}
         missing = [name for name in self._model.weights if name not in said]
         return FusionResult(
-            final_score=float(sum(contributions.values())),
+            final_score=float(fused),
             confidence=confidence,
             engine_contributions=contributions,
             explanation=explanation(float(fused), confidence, contributions, missing),
@@ -66,7 +67,7 @@ class AIFusionLayer:
 
     def get_fusion_models(self) -> list[FusionModel]:
         """The models that can be chosen; copies, so that changing one changes nothing here."""
-        return [replace(self._model, weights=dict(self._model.weights))]
+        return [deepcopy(self._model)]
 
 
 def explanation(score: float, confidence: float, contributions: Mapping[str, float], missing: Sequence[str]) -> str:

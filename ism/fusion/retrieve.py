@@ -13,8 +13,9 @@ PROPOSALS = 120  # a criterion of an engine
 
 
 def retrieve(market: Market, offers: OfferArrays, engines: Iterable[Engine], count: int = PROPOSALS) -> Rows:
-    """Rows of receivers to score for a single offer, ascending: what the engines propose with the
-    sectors of the companies among it, or all where they are few.
+    """Rows of receivers to score for a single offer, ascending; all where they are few.
+
+    Otherwise these are the receivers that the engines propose, with the sectors of the companies among them.
 
     Args:
         market: whose receivers are searched.

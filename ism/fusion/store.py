@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from ism.domain.errors import EngineError
+from ism.domain.errors import EngineError, InvalidInputError
 from ism.engines.base import Engine
 from ism.fusion.calibration import Calibration
 from ism.fusion.fit import FittedFusion
+from ism.fusion.weighted_sum import checked
 
 _FORMAT = 1
 Loader = Callable[[Path], Engine]
@@ -27,6 +29,7 @@ def save_fusion(fusion: FittedFusion, folder: Path) -> None:
         engine.save(fresh / name)
     about = {
         "format": _FORMAT,
+        "engines": list(fusion.engines),
         "weights": fusion.weights,
         "calibrations": {name: asdict(calibration) for name, calibration in fusion.calibrations.items()},
     }
@@ -50,12 +53,20 @@ def load_fusion(folder: Path, loaders: Mapping[str, Loader]) -> FittedFusion:
         about = json.loads(path.read_text(encoding="utf-8"))
         if about["format"] != _FORMAT:
             raise EngineError(f"{path} is of format {about['format']!r}, not {_FORMAT}. Fit the engines again.")
-        calibrations = {name: Calibration(**values) for name, values in about["calibrations"].items()}
-        weights = {str(name): float(weight) for name, weight in about["weights"].items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        calibrations = {name: _calibration(values) for name, values in about["calibrations"].items()}
+        weights = checked(about["weights"])
+        names = [str(name) for name in about["engines"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidInputError) as error:
         raise EngineError(f"{path} cannot be read: {error!r}. Restore it from a backup or fit again.") from error
-    engines = {name: loaders[name](folder / name) for name in calibrations if name in loaders}
+    engines = {name: loaders[name](folder / name) for name in names if name in loaders}
     return FittedFusion(engines, calibrations, weights)
+
+
+def _calibration(values: Mapping[str, float]) -> Calibration:
+    found = Calibration(**values)  # type: ignore[arg-type]  # cases is whole where it was written
+    if not math.isfinite(found.slope + found.intercept) or found.slope <= 0 or found.cases < 0:
+        raise ValueError(f"{found} does not keep the order of the scores")
+    return found
 
 
 def versions(folder: Path) -> dict[str, str]:

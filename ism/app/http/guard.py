@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from anyio import move_on_after
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, cookie_parser
@@ -132,13 +132,15 @@ class BodyLimit:
             return
         is_upload = scope["path"] == UPLOAD_PATH
         most = self._upload + _FORM_OVERHEAD if is_upload else self._body
-        announced = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        announced = headers.get("content-length", "")
         too_large = announced.isdecimal() and int(announced[:20]) > most
-        seen = 0
+        seen, ended = 0, False
 
         async def counted() -> Message:
-            nonlocal seen, too_large
+            nonlocal seen, ended, too_large
             message = await receive()
+            ended = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > most:
                 too_large = True
@@ -152,7 +154,8 @@ class BodyLimit:
         if not too_large:
             await self._app(scope, counted, unless_too_large)
         if too_large:
-            await _refuse_large(self._upload if is_upload else self._body, scope, receive, send)
+            waits = ended or "expect" in headers  # then nothing more comes before the answer
+            await _refuse_large(self._upload if is_upload else self._body, None if waits else receive, send)
 
 
 def is_public(path: str) -> bool:
@@ -184,8 +187,8 @@ def _add_headers(headers: MutableHeaders, scope: Scope) -> None:
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Referrer-Policy", _referrer_policy(scope))
-    if not scope["path"].startswith(PUBLIC_FOLDER):
-        headers.setdefault("Cache-Control", "no-store")
+    # Static files are asked for again each time, cheaply by their tag: after an update no page wears old clothes.
+    headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith(PUBLIC_FOLDER) else "no-store")
 
 
 def _referrer_policy(scope: Scope) -> str:
@@ -206,18 +209,15 @@ def _not_signed_in(scope: Scope, headers: Headers, wrong_key: bool) -> Response:
     return problem_response(401, detail, headers={"WWW-Authenticate": 'ApiKey header="X-API-Key"'})
 
 
-async def _refuse_large(most: int, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse_large(most: int, receive: Receive | None, send: Send) -> None:
     """Answer 413 at once, then throw away what still comes: closing now would reset the connection unread."""
     response = problem_response(
         413, f"At most {most:,} bytes are accepted here. Split it, or raise the limit.", headers={"Connection": "close"}
     )
-    waits = "expect" in Headers(scope=scope)  # then the client sends nothing before it is told to
     start = {"type": "http.response.start", "status": 413, "headers": response.raw_headers}
     await send(start)
     await send({"type": "http.response.body", "body": response.body, "more_body": True})
-    ends = time.monotonic() + _LINGER_SECONDS
-    while not waits and time.monotonic() < ends:
-        message = await receive()
-        if message["type"] != "http.request" or not message.get("more_body"):
-            break
+    with move_on_after(_LINGER_SECONDS):
+        while receive is not None and (await receive()).get("more_body", False):
+            pass
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -224,7 +224,7 @@ class KeyIn(_Input):
     role: Literal["viewer", "operator", "admin", "service"] = "operator"
 
 
-def _as(kind: type[T], model: BaseModel, **more: Any) -> T:
+def _as(kind: type[T], model: BaseModel, /, **more: Any) -> T:
     """A domain value from a model's fields of the same names."""
     names = {item.name for item in fields(kind)}  # type: ignore[arg-type]  # only dataclasses are passed
     return kind(**{**{name: value for name, value in model.model_dump().items() if name in names}, **more})

@@ -1,22 +1,24 @@
-"""The knowledge-graph engine: typed paths through rules and precedents, weighted by how often each type led to a real exchange."""
+"""The knowledge-graph engine: typed paths through rules and precedents.
+
+Each type of path is weighted by how often it led to a real exchange.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ism.data import knowledge
-from ism.data.features import vote_index
 from ism.data.knowledge.arrays import RuleArrays, rule_arrays
 from ism.data.market import Floats, Market, OfferArrays, Rows
 from ism.data.text import SentenceModel, TextEncoder
+from ism.data.votes import vote_index
 from ism.domain.engine import Reason
-from ism.domain.errors import EngineError, NotFittedError
+from ism.domain.errors import NotFittedError
 from ism.engines.base import Engine, Param, ParamValue, Snapshot
-from ism.engines.files import read_about, write_about
+from ism.engines.files import numbers, read_about, write_about
 from ism.engines.knowledge_graph.choice import fit_weights
 from ism.engines.knowledge_graph.paths import PATHS, RuleRoutes, path_features, proposed_rows, rule_routes
 from ism.engines.knowledge_graph.reasons import path_reasons
@@ -91,7 +93,7 @@ class KnowledgeGraphEngine(Engine):
         return np.asarray(1.0 / (1.0 + np.exp(_SHARPNESS - utility)), dtype=np.float32)
 
     def propose(self, market: Market, offers: OfferArrays, count: int) -> Rows:
-        """Receivers in the sectors that rules lead to: the sectors themselves, and their companies, the nearest first."""
+        """Receivers in the sectors that rules lead to: the sectors themselves, and their companies, nearest first."""
         if not len(self._rules.rules):
             return np.zeros(0, dtype=np.intp)
         routes = self._routes(market)
@@ -125,10 +127,9 @@ class KnowledgeGraphEngine(Engine):
     def load(cls, folder: Path, encoder: TextEncoder | None = None) -> KnowledgeGraphEngine:
         """Read what `save` wrote; see `Engine.load`."""
         about = read_about(folder, cls.name, _FORMAT)
-        if tuple(about["weights"]) != _WEIGHTS:
-            raise EngineError(f"{folder}: the model knows other paths than this version. Fit it again.")
-        engine = cls(encoder or SentenceModel(), use_rules=bool(about["use_rules"]))
-        engine._weights = np.asarray(list(about["weights"].values()), dtype=np.float32)
+        weights = numbers(folder, about, "weights", _WEIGHTS)
+        engine = cls(encoder or SentenceModel(), use_rules=bool(about.get("use_rules", True)))
+        engine._weights = np.asarray(weights, dtype=np.float32)
         return engine
 
     def _routes(self, market: Market) -> RuleRoutes:
@@ -143,10 +144,15 @@ class KnowledgeGraphEngine(Engine):
         return lambda offers, rows: path_features(self._rules, routes, market, index, offers, rows)
 
 
-@lru_cache(maxsize=4)
+_known_rules: dict[tuple[str, int, bool], RuleArrays] = {}  # one for each sentence model in use: there are few
+
+
 def _rule_arrays(encoder: TextEncoder, use_rules: bool) -> RuleArrays:
-    """The rules' arrays; twins of an engine share them."""
-    return rule_arrays(knowledge.rules() if use_rules else (), encoder)
+    """The rules' arrays; engines with the same sentence model share them."""
+    key = (encoder.name, encoder.dimension, use_rules)
+    if key not in _known_rules:
+        _known_rules[key] = rule_arrays(knowledge.rules() if use_rules else (), encoder)
+    return _known_rules[key]
 
 
 def _columns(features: Floats) -> Floats:

@@ -1,20 +1,21 @@
 """Typed paths from an offer to a receiver, each counted on its own.
 
-An offer reaches a sector through a *rule* (its material, its code, its donor) and a receiver through a *precedent* (same material, same
-code, same kind of donor, a material that the same receivers take). Each type of path gives one non-negative number a pair: the strongest
-path, or the share of all paths of that type.
+An offer reaches a sector through a *rule* (its material, its code, its donor) and a receiver through a *precedent*
+(same material, same code, same kind of donor, a material that the same receivers take). Each type of path gives one
+non-negative number a pair: the strongest path, or the share of all paths of that type.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ism.data.features import FEATURES, VoteIndex, pair_features
+from ism.data.features import FEATURES, pair_features
 from ism.data.knowledge.arrays import RuleArrays, RuleSupport, rule_support
-from ism.data.market import Floats, Market, OfferArrays, Rows, distance_km, top_rows
+from ism.data.market import Floats, Ints, Market, OfferArrays, Rows, distance_km, top_rows
+from ism.data.votes import VoteIndex
 
 
 def _near(cosine: Floats, width: float) -> Floats:
@@ -49,10 +50,11 @@ class RuleRoutes:
     """Which rules lead to which receivers of a market.
 
     Attributes:
+        order, starts: rules sorted by bin, and where each bin begins.
         bin_of: ``[n]`` bin of each receiver by its class; ``len(bins)`` for none.
         coarse_of: ``[n]`` bin of the rules for its whole group or division; ``len(bins)`` for none.
-        order, starts: rules sorted by bin, and where each bin begins.
         division: ``[bins]`` number of the bin's division; ``division_of`` that of each receiver.
+        breadth: ``[n]`` 0..1, how many rules lead to a receiver at all, whatever is offered.
     """
 
     order: Rows
@@ -62,44 +64,48 @@ class RuleRoutes:
     division: Rows
     division_of: Rows
     divisions: int
+    breadth: Floats
 
 
 def rule_routes(arrays: RuleArrays, market: Market) -> RuleRoutes:
     """Prepare a market for `path_features`."""
-    codes = np.max(arrays.receiver, axis=1) if len(arrays.rules) else np.zeros(0, np.int32)
-    known, target = np.unique(codes, return_inverse=True)
-    order = np.argsort(target, kind="stable")
-    starts = np.searchsorted(target[order], np.arange(len(known)))
-    place = {int(code): row for row, code in enumerate(known)}
+    known, target = np.unique(_keys(arrays.receiver), return_inverse=True)
+    order = np.argsort(target, kind="stable").astype(np.intp)
+    starts = np.searchsorted(target[order], np.arange(len(known))).astype(np.intp)
     nace = market.receivers.nace
-    finest = nace.max(axis=1) if len(nace) else np.zeros(0, np.int32)
-    none = len(known)
-    bin_of = np.asarray([place.get(int(code), none) for code in finest], dtype=np.intp)
-    coarse = np.asarray(
-        [
-            _coarse(place, none, int(group), int(division), int(own))
-            for (division, group, _), own in zip(nace, finest, strict=True)
-        ],
-        dtype=np.intp,
-    )
-    first = arrays.receiver[order[starts], 0] if none else np.zeros(0, np.int32)
-    numbers = {int(code): row for row, code in enumerate(np.unique(first))}
-    return RuleRoutes(
-        order=order.astype(np.intp),
-        starts=starts.astype(np.intp),
+    bin_of = _found(known, _keys(nace))
+    group, division = (_found(known, np.where(nace[:, k + 1] >= 0, _keys(nace[:, : k + 1]), -1)) for k in (1, 0))
+    first = arrays.receiver[order[starts], 0]
+    numbers = np.unique(first)
+    routes = RuleRoutes(
+        order=order,
+        starts=starts,
         bin_of=bin_of,
-        coarse_of=coarse,
-        division=np.asarray([numbers[int(code)] for code in first], dtype=np.intp),
-        division_of=np.asarray([numbers.get(int(code), len(numbers)) for code in nace[:, 0]], dtype=np.intp),
+        coarse_of=np.where(group < len(known), group, division),
+        division=np.searchsorted(numbers, first).astype(np.intp),
+        division_of=_found(numbers, nace[:, 0]),
         divisions=len(numbers),
+        breadth=np.zeros(len(nace), dtype=np.float32),
     )
+    if not len(known):
+        return routes
+    total = np.add.reduceat(arrays.strength[order], starts)[None, :]
+    breadth = _spread(total, routes, np.arange(len(nace), dtype=np.intp))[0]
+    return replace(routes, breadth=breadth / max(float(breadth.max(initial=0.0)), 1e-6))
 
 
-def _coarse(place: dict[int, int], none: int, group: int, division: int, own: int) -> int:
-    for code in (group, division):
-        if code != own and code in place:
-            return place[code]
-    return none
+def _keys(levels: Ints) -> Ints:
+    """One number for each code that tells its level too: group 16.1 and class 01.61 have the same digits."""
+    depth = (levels >= 0).sum(axis=1) - 1
+    return np.where(depth >= 0, 10_000 * depth + levels[np.arange(len(levels)), depth], -1).astype(np.int32)
+
+
+def _found(known: Ints, keys: Ints) -> Rows:
+    """Place of each key among the known ones, which ascend; ``len(known)`` where it is not among them."""
+    if not len(known):
+        return np.zeros(len(keys), dtype=np.intp)
+    place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return np.where((known[place] == keys) & (keys >= 0), place, len(known)).astype(np.intp)
 
 
 def path_features(
@@ -138,8 +144,7 @@ def _rule_paths(arrays: RuleArrays, routes: RuleRoutes, support: RuleSupport, ro
     for q in range(len(out)):
         by_division[q, : routes.divisions] = np.bincount(routes.division, share[q], routes.divisions)
     out[:, :, len(RULE_PATHS)] = by_division[:, routes.division_of[rows]]
-    breadth = _spread(np.add.reduceat(strength, routes.starts)[None, :], routes, rows)
-    out[:, :, len(RULE_PATHS) + 1] = breadth / max(float(breadth.max()), 1e-6)
+    out[:, :, len(RULE_PATHS) + 1] = routes.breadth[rows]
 
 
 def _spread(binned: Floats, routes: RuleRoutes, rows: Rows) -> Floats:
@@ -154,7 +159,7 @@ _NEAR_KM = 300.0  # a company this far away is proposed with a weight of 1/e aga
 
 
 def proposed_rows(arrays: RuleArrays, routes: RuleRoutes, market: Market, offers: OfferArrays, count: int) -> Rows:
-    """Receivers of the sectors that the rules favour for a single offer: up to ``count`` sectors and twice as many companies."""
+    """Receivers that the rules favour for a single offer: up to ``count`` sectors and twice as many companies."""
     weight = (
         MEETINGS["all"](rule_support(arrays, offers))[0, arrays.material[routes.order]] * arrays.strength[routes.order]
     )

@@ -37,7 +37,7 @@ class NewKeyAnswer(KeyAnswer):
 @router.get("/api/keys", dependencies=MAY_MANAGE, summary="List API keys")
 def list_keys(application: App) -> dict[str, list[KeyAnswer]]:
     """All keys, revoked ones included, without their secrets."""
-    return {"keys": [KeyAnswer.of(key) for key in application.auth.keys()]}
+    return {"keys": [KeyAnswer.of(key) for key in application.auth.list_keys()]}
 
 
 @router.post("/api/keys", status_code=201, dependencies=MAY_MANAGE, summary="Make an API key")

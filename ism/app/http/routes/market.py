@@ -1,10 +1,10 @@
 """Companies, listings and exchanges."""
 
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Path, Query, Response
+from fastapi import Depends, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from ism.app.http.access import MAY_WRITE, App, api_router
@@ -25,8 +25,6 @@ from ism.domain.market import Company, Exchange, ExchangeStatus, Listing, Listin
 T = TypeVar("T")
 router = api_router("Market")
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="Most items to return.")]
-After = Annotated[str | None, Query(max_length=200, description="Cursor: `after` of the page before.")]
 Filter = Annotated[str | None, Query(max_length=200)]
 Key = Annotated[str, Path(min_length=1, max_length=200)]
 
@@ -39,24 +37,34 @@ class PageOf(BaseModel, Generic[T]):
     total: int = Field(description="How many there are on all pages.")
 
 
-def _page(application: App, kind: type[T], after: str | None, limit: int, **where: str | None) -> PageOf[T]:
-    chosen = {name: value for name, value in where.items() if value is not None}
+@dataclass(frozen=True)
+class Paging:
+    """Which part of a list is wanted."""
+
+    after: Annotated[str | None, Query(max_length=200, description="Cursor: `after` of the page before.")] = None
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most items to return.")] = 100
+    dataset: Annotated[str | None, Query(max_length=200, description="Only items that came with this set.")] = None
+
+
+Wanted = Annotated[Paging, Depends()]
+
+
+def _page(application: App, kind: type[T], wanted: Paging, /, **where: str | None) -> PageOf[T]:
+    chosen = {name: value for name, value in {**where, "dataset": wanted.dataset}.items() if value is not None}
     store: Any = application.store  # the store knows three kinds, a type variable cannot say so
-    page = store.page(kind, after=after, limit=limit, where=chosen)
+    page = store.page(kind, after=wanted.after, limit=wanted.limit, where=chosen)
     return PageOf(items=page.items, after=page.after, total=store.count(kind, chosen))
 
 
 @router.get("/api/companies", summary="List companies")
-def list_companies(  # noqa: PLR0913, PLR0917 - query parameters
+def list_companies(
     application: App,
-    after: After = None,
-    limit: Limit = 100,
+    wanted: Wanted,
     country: Annotated[Country | None, Query()] = None,
     nace: Annotated[Nace | None, Query()] = None,
-    dataset: Filter = None,
 ) -> PageOf[Company]:
     """A page of companies."""
-    return _page(application, Company, after, limit, country=country, nace=nace, dataset=dataset)
+    return _page(application, Company, wanted, country=country, nace=nace)
 
 
 @router.post("/api/companies", status_code=201, dependencies=MAY_WRITE, summary="Add a company")
@@ -91,17 +99,15 @@ def remove_company(company_id: Key, application: App) -> None:
 
 
 @router.get("/api/listings", summary="List listings")
-def list_listings(  # noqa: PLR0913, PLR0917 - query parameters
+def list_listings(
     application: App,
-    after: After = None,
-    limit: Limit = 100,
+    wanted: Wanted,
     kind: ListingKind | None = None,
     company_id: Filter = None,
     ewc: Annotated[Ewc | None, Query()] = None,
-    dataset: Filter = None,
 ) -> PageOf[Listing]:
     """A page of offers and needs."""
-    return _page(application, Listing, after, limit, kind=kind, company_id=company_id, ewc=ewc, dataset=dataset)
+    return _page(application, Listing, wanted, kind=kind, company_id=company_id, ewc=ewc)
 
 
 @router.post("/api/listings", status_code=201, dependencies=MAY_WRITE, summary="Add a listing")
@@ -131,14 +137,12 @@ def remove_listing(listing_id: Key, application: App) -> None:
 
 
 @router.get("/api/exchanges", summary="List documented exchanges")
-def list_exchanges(  # noqa: PLR0913, PLR0917 - query parameters
+def list_exchanges(
     application: App,
-    after: After = None,
-    limit: Limit = 100,
+    wanted: Wanted,
     company_id: Filter = None,
     ewc: Annotated[Ewc | None, Query()] = None,
     status: ExchangeStatus | None = None,
-    dataset: Filter = None,
 ) -> PageOf[Exchange]:
     """A page of exchanges: what really went from one company to another. `company_id` finds either side."""
-    return _page(application, Exchange, after, limit, company_id=company_id, ewc=ewc, status=status, dataset=dataset)
+    return _page(application, Exchange, wanted, company_id=company_id, ewc=ewc, status=status)

@@ -1,0 +1,178 @@
+"""Every command with its options; the work is done in the module that each one names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ism.app.cli.common import AsJson, DataDir, Group
+
+app = typer.Typer(
+    name="ism",
+    cls=Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which receiver fits which waste offer, and why.",
+    epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong usage.",
+)
+keys_app = typer.Typer(no_args_is_help=True, cls=Group, help="Make, list and revoke API keys.")
+app.add_typer(keys_app, name="keys")
+
+TableKind = Literal["companies", "listings", "exchanges"]
+_LATER = "Accepted; this part does not exist yet."
+
+
+@app.callback()
+def _root() -> None:
+    """Which receiver fits which waste offer, and why."""
+
+
+@app.command()
+def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launcher
+    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 5001 by default.", min=1, max=65535)] = None,
+    data_dir: DataDir = None,
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None,
+        typer.Option(help="Least severe level.", case_sensitive=False),
+    ] = None,
+    disable_feedback: Annotated[bool, typer.Option("--disable-feedback", help=_LATER)] = False,
+    disable_fusion: Annotated[
+        bool, typer.Option("--disable-fusion", help="Accepted; matching needs fusion, so it stays on.")
+    ] = False,
+    disable_optimization: Annotated[bool, typer.Option("--disable-optimization", help=_LATER)] = False,
+    disable_retraining: Annotated[bool, typer.Option("--disable-retraining", help=_LATER)] = False,
+    disable_monitoring: Annotated[bool, typer.Option("--disable-monitoring", help=_LATER)] = False,
+    disable_auto_deploy: Annotated[bool, typer.Option("--disable-auto-deploy", help=_LATER)] = False,
+    health_check_interval: Annotated[int | None, typer.Option(help=f"Seconds. {_LATER}", min=1)] = None,
+    backup_interval: Annotated[int | None, typer.Option(help=f"Seconds. {_LATER}", min=1)] = None,
+) -> None:
+    """Start the server: the web page and the HTTP API."""
+    from ism.app.cli.serve import serve as run  # noqa: PLC0415 - not for `--help`
+
+    later = {
+        "--disable-feedback": disable_feedback,
+        "--disable-fusion": disable_fusion,
+        "--disable-optimization": disable_optimization,
+        "--disable-retraining": disable_retraining,
+        "--disable-monitoring": disable_monitoring,
+        "--disable-auto-deploy": disable_auto_deploy,
+        "--health-check-interval": health_check_interval is not None,
+        "--backup-interval": backup_interval is not None,
+    }
+    level = log_level.upper() if log_level else None
+    run({"host": host, "port": port, "data_dir": data_dir, "log_level": level}, [name for name in later if later[name]])
+
+
+@app.command()
+def match(  # noqa: PLR0913, PLR0917 - each is a field of an offer
+    material: Annotated[str | None, typer.Option(help="What it is, in a few words.")] = None,
+    description: Annotated[str, typer.Option(help="Composition, form, purity.")] = "",
+    ewc: Annotated[str | None, typer.Option(help="List-of-Waste code, e.g. '10 01 02'.")] = None,
+    tonnes: Annotated[float | None, typer.Option(help="Tonnes a year.")] = None,
+    price: Annotated[float | None, typer.Option(help="Euros a tonne asked; negative where the giver pays.")] = None,
+    hazardous: Annotated[bool | None, typer.Option("--hazardous/--not-hazardous", help="Its hazard status.")] = None,
+    nace: Annotated[str | None, typer.Option(help="Sector of the offering company, e.g. 35.11.")] = None,
+    country: Annotated[str | None, typer.Option(help="Two letters of ISO 3166.")] = None,
+    latitude: Annotated[float | None, typer.Option("--latitude", "--lat", help="Decimal degrees.")] = None,
+    longitude: Annotated[float | None, typer.Option("--longitude", "--lon", help="Decimal degrees.")] = None,
+    offer_id: Annotated[str | None, typer.Option(help="A listed offer, instead of the options above.")] = None,
+    top: Annotated[int, typer.Option(help="How many receivers to show.", min=1, max=100)] = 10,
+    kind: Annotated[Literal["company", "sector"] | None, typer.Option(help="Only these receivers.")] = None,
+    max_km: Annotated[float | None, typer.Option(help="Only receivers within this distance.")] = None,
+    reasons: Annotated[int, typer.Option(help="For how many receivers to print the reasons.", min=0)] = 3,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rank receivers for an offer, with reasons."""
+    from ism.app.cli.match import match as run  # noqa: PLC0415 - not for `--help`
+
+    offer = {
+        "material": material,
+        "description": description or None,
+        "ewc": ewc,
+        "quantity_t_per_year": tonnes,
+        "price_eur_per_t": price,
+        "hazardous": hazardous,
+        "nace": nace,
+        "country": country,
+        "latitude": latitude,
+        "longitude": longitude,
+    }
+    filters = {"kind": kind, "max_distance_km": max_km}
+    run(offer, offer_id, filters, top, 0 if as_json else reasons, data_dir, as_json)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV or XLSX, or a recognised public data set.")],
+    kind: Annotated[TableKind | None, typer.Option(help="What it holds; found out from its header.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only, store nothing.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in a table: all of it, or nothing and the reasons."""
+    from ism.app.cli.tables import import_table  # noqa: PLC0415 - not for `--help`
+
+    import_table(file, kind, dry_run, data_dir, as_json)
+
+
+@app.command()
+def template(
+    kind: Annotated[TableKind, typer.Argument(help="companies, listings or exchanges.")],
+    xlsx: Annotated[bool, typer.Option("--xlsx", help="Write XLSX, with a sheet that explains the columns.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write; standard output by default.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write an empty table to fill in."""
+    from ism.app.cli.tables import write  # noqa: PLC0415 - not for `--help`
+
+    write(kind, xlsx, output, force)
+
+
+@app.command()
+def engines(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the engines and their state."""
+    from ism.app.cli.match import engines as run  # noqa: PLC0415 - not for `--help`
+
+    run(data_dir, as_json)
+
+
+@keys_app.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="Who or what will use it.")],
+    role: Annotated[
+        Literal["viewer", "operator", "admin", "service"], typer.Option(help="What it may do.")
+    ] = "operator",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it, this once."""
+    from ism.app.cli.keys import create  # noqa: PLC0415 - not for `--help`
+
+    create(name, role, data_dir, as_json)
+
+
+@keys_app.command("list")
+def list_keys(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List all keys, without their secrets."""
+    from ism.app.cli.keys import show  # noqa: PLC0415 - not for `--help`
+
+    show(data_dir, as_json)
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="As `ism keys list` shows it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a key."""
+    from ism.app.cli.keys import revoke  # noqa: PLC0415 - not for `--help`
+
+    revoke(key_id, data_dir, as_json)

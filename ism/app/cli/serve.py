@@ -1,0 +1,109 @@
+"""``ism serve``: one process that owns the data folder, the web page and the HTTP API."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import signal
+import socket
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ism.app.cli.common import err, load_settings
+from ism.app.http.app import create_app
+from ism.app.record import ServerRecord, local_url, remove_record, write_record
+from ism.app.wiring import Application, open_application
+from ism.domain.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ism.settings import Settings
+
+_GRACE = 10  # seconds that running requests have when the server stops
+
+
+def serve(given: dict[str, Any], later: list[str]) -> None:
+    """Listen until told to stop.
+
+    Args:
+        given: settings from options; None where none was given.
+        later: options for parts that do not exist yet.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on, or a setting cannot be used.
+        StorageError: the store cannot be opened.
+    """
+    settings = load_settings(**given)
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    for library in ("httpx", "httpcore", "multipart", "python_multipart", "alembic"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, _stop)
+    for option in later:
+        err().print(f"{option} has no effect yet.", style="yellow", markup=False)
+    with _listener(settings.host, settings.port) as listener, open_application(settings, warm=False) as application:
+        configured = settings.admin_key.get_secret_value() if settings.admin_key else None
+        made = application.auth.ensure_admin(configured)
+        url = local_url(settings.host, settings.port)
+        write_record(settings.data_dir, ServerRecord(url, application.auth.local_token, os.getpid()))
+        try:
+            _greet(settings, application, url, made)
+            _run(application, listener)
+        finally:
+            remove_record(settings.data_dir, application.auth.local_token)
+
+
+def _stop(signal_number: int, frame: FrameType | None) -> None:
+    """End by way of every ``finally``; uvicorn raises a signal again once it has shut down, and the default would kill."""
+    raise SystemExit(0)
+
+
+def _run(application: Application, listener: socket.socket) -> None:
+    import uvicorn  # noqa: PLC0415 - after the settings were found good
+
+    config = uvicorn.Config(
+        create_app(application),
+        log_config=None,  # ours is set up already
+        access_log=False,  # it would write down the token of the sign-in link
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A listening socket: requests wait in it until the server is there, and a taken port is found out at once."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError as error:
+        remedy = "Stop what listens there, or choose another --port."
+        raise ConfigurationError(f"{host}:{port} cannot be listened on ({error.strerror}). {remedy}") from error
+    return listener
+
+
+def _greet(settings: Settings, application: Application, url: str, made: str | None) -> None:
+    console = err()
+    if made is not None:
+        console.print("First API key (admin). It is shown this once; keep it safe:", style="bold")
+        console.print(f"  {made}", markup=False, soft_wrap=True)
+    console.print("Open in a browser:", style="bold")
+    console.print(f"  {url}/sign-in?token={application.auth.link_token}", markup=False, soft_wrap=True)
+    console.print(f"Data in {settings.data_dir.resolve()}. Stop with Ctrl+C.", markup=False, soft_wrap=True)
+    if not _is_loopback(settings.host):
+        console.print(
+            f"{settings.host} can be reached from other machines, without encryption. Put a proxy with TLS before it.",
+            style="yellow",
+            markup=False,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,57 @@
+"""The web application: routes, guards and errors put together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from ism.app.http import problems
+from ism.app.http.guard import Access, BodyLimit, Guard
+from ism.app.http.routes import imports, keys, market, matches, pages, system
+
+if TYPE_CHECKING:
+    from ism.app.wiring import Application
+
+_ABOUT = (
+    "The AI behind an industrial-symbiosis marketplace: which receiver fits which waste offer, and why. "
+    "Send a key as `X-API-Key`. Every error is a problem document (RFC 9457)."
+)
+
+
+def create_app(application: Application) -> FastAPI:
+    """The HTTP face of an application; when it starts, it warms the application up in a thread.
+
+    Closing the application is left to whoever opened it.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        threading.Thread(target=application.try_warm_up, name="warm-up", daemon=True).start()
+        yield
+
+    app = FastAPI(
+        title="Industrial symbiosis matching",
+        description=_ABOUT,
+        version=version("ism-ai-platform"),
+        lifespan=lifespan,
+        docs_url=None,  # ours needs nothing from elsewhere
+        redoc_url=None,
+        openapi_url=None,  # served by a route of ours, so that it is protected like the rest
+        redirect_slashes=False,
+    )
+    app.state.application = application
+    for part in (matches, market, imports, keys, system, pages):
+        app.include_router(part.router)
+    app.mount("/static", pages.static, name="static")
+    problems.install(app)
+    # The last one added is the outermost.
+    settings = application.settings
+    app.add_middleware(BodyLimit, body=settings.max_body_bytes, upload=settings.max_upload_bytes)
+    app.add_middleware(Access, application=application)
+    app.add_middleware(Guard)
+    return app
