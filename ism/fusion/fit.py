@@ -117,9 +117,21 @@ def calibrate(snapshot: Snapshot, make: EngineFactory, seed: int = 0) -> Calibra
         mine = rng.permutation(np.flatnonzero(fold_of == fold))[:_MOST_QUERIES]
         for query in mine:
             offer = asked.offers.take(np.asarray([query], dtype=np.intp))
-            for takers, pool in questions(market, asked.takers[query], known):
-                if len(pool) > _MOST_RECEIVERS:
-                    pool = np.union1d(rng.choice(pool, _MOST_RECEIVERS, replace=False), takers)  # noqa: PLW2901 - cut
-                shares.append(log_share(twin.score(market, offer, pool))[0])
+            asking = [
+                (takers, _cut(pool, takers, rng)) for takers, pool in questions(market, asked.takers[query], known)
+            ]
+            if not asking:
+                continue
+            rows = np.unique(np.concatenate([pool for _, pool in asking]))
+            scores = twin.score(market, offer, rows)
+            for takers, pool in asking:
+                shares.append(log_share(scores[:, np.searchsorted(rows, pool)])[0])
                 relevant.append(np.isin(pool, takers).astype(np.float32))
     return fit_calibration(np.concatenate(shares), np.concatenate(relevant)) if shares else Calibration()
+
+
+def _cut(pool: Rows, takers: Rows, rng: np.random.Generator) -> Rows:
+    """The receivers of a question, or a random part of very many that keeps the right ones."""
+    if len(pool) <= _MOST_RECEIVERS:
+        return pool
+    return np.union1d(rng.choice(pool, _MOST_RECEIVERS, replace=False), takers).astype(np.intp)

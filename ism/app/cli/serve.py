@@ -54,7 +54,7 @@ def serve(given: dict[str, Any], later: list[str]) -> None:
 
 
 def _stop(signal_number: int, frame: FrameType | None) -> None:
-    """End by way of every ``finally``; uvicorn raises a signal again once it has shut down, and the default would kill."""
+    """End by way of every ``finally``; uvicorn raises the signal again at its end, and the default would kill."""
     raise SystemExit(0)
 
 
