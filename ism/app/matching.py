@@ -6,7 +6,8 @@ import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,12 @@ from ism.data.text import TextEncoder
 from ism.domain.errors import EngineError, InvalidInputError
 from ism.domain.market import Company, Exchange, Listing, Offer, Recommendation
 from ism.domain.match import Match, MatchedReceiver, MatchFilters, MatchResult
-from ism.engines.base import Engine, Snapshot
-from ism.engines.knowledge_graph import KnowledgeGraphEngine
-from ism.engines.matching import MatchingEngine
+from ism.engines import catalog
+from ism.engines.base import Snapshot
 from ism.fusion.fit import FittedFusion, FusedScores, fit_fusion
 from ism.fusion.retrieve import retrieve
 from ism.fusion.store import load_fusion, save_fusion, versions
+from ism.fusion.weighted_sum import DEFAULT_WEIGHTS
 from ism.settings import Settings
 from ism.storage import Store
 
@@ -41,6 +42,7 @@ class _Serving:
     built: BuiltMarket
     fusion: FittedFusion
     versions: dict[str, str]
+    read_on: date  # needs run out from day to day
 
 
 class MatchService:
@@ -64,15 +66,17 @@ class MatchService:
     def refresh(self) -> None:
         """Read the market again if it changed; on the first call also load the engines, or fit them."""
         serving = self._serving
-        if serving is not None and serving.built.market.generation == self._store.generation():
+        if serving is not None and self._fresh(serving):
             return
         with self._refreshing:
             serving = self._serving
-            built = self._read_market()
+            if serving is not None and self._fresh(serving):
+                return  # another thread was faster
+            built, read_on = self._read_market()
             if serving is None:
-                self._serving = _Serving(built, self._fusion(built), versions(self._folder))
+                self._serving = _Serving(built, self._fusion(built), versions(self._folder), read_on)
             else:
-                self._serving = replace(serving, built=built)
+                self._serving = replace(serving, built=built, read_on=read_on)
 
     def match(self, offer: Offer, top: int = 20, filters: MatchFilters | None = None) -> MatchResult:
         """The ``top`` receivers for an offer, best first; logged before it is returned.
@@ -138,30 +142,28 @@ class MatchService:
             }
         return parts
 
+    def _fresh(self, serving: _Serving) -> bool:
+        return serving.built.market.generation == self._store.generation() and serving.read_on == _today()
+
     def _current(self) -> _Serving:
         self.refresh()
         if self._serving is None:  # refresh either sets it or raises
             raise EngineError("The matching service is not ready. Call refresh() first.")
         return self._serving
 
-    def _read_market(self) -> BuiltMarket:
+    def _read_market(self) -> tuple[BuiltMarket, date]:
+        today = _today()
         with self._store.read_market() as reader:
-            return build_market(
-                reader.rows(Company), reader.rows(Listing), reader.rows(Exchange), self._encoder, reader.generation
-            )
+            listings = (listing for listing in reader.rows(Listing) if _valid(listing, today))
+            companies, exchanges = reader.rows(Company), reader.rows(Exchange)
+            return build_market(companies, listings, exchanges, self._encoder, reader.generation), today
 
     def _fusion(self, built: BuiltMarket) -> FittedFusion:
-        def graph() -> Engine:
-            return KnowledgeGraphEngine(self._encoder)
-
+        names = [name for name in catalog.names() if name in DEFAULT_WEIGHTS]  # a guest without a weight says nothing
         if not (self._folder / "fusion.json").is_file():
-            makers = {"matching": MatchingEngine, "knowledge_graph": graph}
+            makers = {name: partial(catalog.make, name, self._encoder) for name in names}
             save_fusion(fit_fusion(Snapshot(built.market, built.groups), makers), self._folder)
-        loaders = {
-            "matching": MatchingEngine.load,
-            "knowledge_graph": lambda folder: KnowledgeGraphEngine.load(folder, self._encoder),
-        }
-        return load_fusion(self._folder, loaders)
+        return load_fusion(self._folder, {name: partial(catalog.load, name, encoder=self._encoder) for name in names})
 
     def _answer(self, serving: _Serving, offer: Offer, offers: OfferArrays, rows: Rows, top: int) -> MatchResult:
         if not len(rows):
@@ -214,6 +216,16 @@ class MatchService:
         ]
         if logged:
             self._store.log_recommendations(logged)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _valid(listing: Listing, day: date) -> bool:
+    """Whether a listing stands on that day; its last day counts."""
+    begun = listing.valid_from is None or listing.valid_from <= day
+    return begun and (listing.valid_until is None or day <= listing.valid_until)
 
 
 def _allowed(rows: Rows, built: BuiltMarket, offer: Offer, filters: MatchFilters) -> Rows:

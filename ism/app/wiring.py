@@ -211,9 +211,10 @@ def open_application(settings: Settings, make_matcher: MakeMatcher | None = None
         ConfigurationError: the text model cannot be used.
         StorageError: the store cannot be opened; DataFolderInUseError when another process has it.
     """
-    from ism.data.text import CachedEncoder, SentenceModel  # noqa: PLC0415 - numpy only where something is opened
+    from ism.data.bundled import BundledVectors  # noqa: PLC0415 - numpy only where something is opened
+    from ism.data.text import CachedEncoder, SentenceModel  # noqa: PLC0415 - as above
 
-    model = SentenceModel(settings.text_model)
+    model = BundledVectors(SentenceModel(settings.text_model))
     store = open_store(settings)
     try:
         encoder = CachedEncoder(model, settings.data_dir / "cache" / "vectors.sqlite3")
