@@ -92,6 +92,21 @@ class _Answer:
     features: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class _Kernels:
+    """Kernels of a single offer; the market is held weakly, as in `_Answer`."""
+
+    market: weakref.ref[Market]
+    index: weakref.ref[VoteIndex]
+    offer: tuple[bytes | None, ...]
+    values: Floats
+
+    def are_of(self, market: Market, index: VoteIndex, offers: OfferArrays) -> bool:
+        """Whether they answer for these offers."""
+        same = self.market() is market and self.index() is index
+        return same and len(offers) == 1 and self.offer == _content(offers, None)
+
+
 _last = threading.local()  # engines ask for the same pairs one after the other: each thread keeps its last answer
 
 
@@ -107,9 +122,11 @@ def _described(market: Market, index: VoteIndex, offers: OfferArrays, rows: Rows
     out = np.zeros((len(offers), len(rows), len(FEATURES)), dtype=np.float32)
     cosine = _steady(offers.vectors @ index.materials.T)
     need = _steady(need_similarity(market, offers, rows))
+    proposed: _Kernels | None = getattr(_last, "kernels", None)  # those that the same offer was just proposed with
+    known = proposed is not None and proposed.are_of(market, index, offers)
     for q in range(len(offers)):
         case = _Case(market, index, offers, q, cosine[q])
-        kernels = _kernels(case)
+        kernels = proposed.values if known and proposed is not None else _kernels(case)
         for level in range(len(LEVELS)):
             share = _shares(kernels, index.ballots[level])
             out[q, :, level : votes : len(LEVELS)] = share[index.bins[level][rows]]
@@ -149,8 +166,10 @@ _PROPOSING = tuple(KERNELS.index(name) for name in ("text", "ewc_code", "text_do
 
 def voted_receivers(market: Market, index: VoteIndex, offers: OfferArrays, count: int) -> Rows:
     """Receivers with most votes for a single offer, ``count`` for each of five kernels; all of them have precedents."""
-    kernels = _kernels(_Case(market, index, offers, 0, (offers.vectors @ index.materials.T)[0]))[list(_PROPOSING)]
-    votes = np.add.reduceat(kernels, index.starts, axis=1)
+    case = _Case(market, index, offers, 0, _steady(offers.vectors @ index.materials.T)[0])
+    kernels = _kernels(case)
+    _last.kernels = _Kernels(weakref.ref(market), weakref.ref(index), _content(offers, None), kernels)
+    votes = np.add.reduceat(kernels[list(_PROPOSING)], index.starts, axis=1)
     chosen = [index.voted[top_rows(row, count)] for row in votes if row.any()]
     return np.unique(np.concatenate([np.zeros(0, np.intp), *chosen]))
 

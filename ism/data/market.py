@@ -65,6 +65,11 @@ class Receivers:
         return len(self.ids)
 
     @cached_property
+    def has_terms(self) -> npt.NDArray[np.bool_]:
+        """``[k]`` whether a need names any term."""
+        return np.asarray(np.isfinite(self.need_terms).any(axis=1), dtype=bool)
+
+    @cached_property
     def sector(self) -> npt.NDArray[np.bool_]:
         """``[n]`` whether the receiver is a sector."""
         return np.asarray([kind == "sector" for kind in self.kinds], dtype=bool)

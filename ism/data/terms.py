@@ -29,7 +29,7 @@ def term_fit(market: Market, offers: OfferArrays, rows: Rows | None = None) -> F
     rows = np.arange(len(home), dtype=np.intp) if rows is None else rows
     distinct, back = np.unique(rows, return_inverse=True)
     out = np.ones((len(offers), len(distinct), len(TERMS)), dtype=np.float32)
-    asked = np.asarray(np.isfinite(home.need_terms).any(axis=1), dtype=bool)
+    asked = home.has_terms
     if not asked.any():
         return out[:, back]
     place = np.full(len(home), -1, dtype=np.intp)
