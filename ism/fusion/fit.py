@@ -11,7 +11,7 @@ from ism.data.market import Floats, Market, OfferArrays, Rows
 from ism.data.votes import reachable
 from ism.engines.base import Engine, Snapshot
 from ism.engines.training import folds, queries, questions
-from ism.fusion.calibration import Calibration, fit_calibration, log_share
+from ism.fusion.calibration import Calibration, fit_calibration, log_lift
 from ism.fusion.weighted_sum import DEFAULT_WEIGHTS, agreement, weighted_sum
 
 EngineFactory = Callable[[], Engine]
@@ -125,7 +125,7 @@ def calibrate(snapshot: Snapshot, make: EngineFactory, seed: int = 0) -> Calibra
             rows = np.unique(np.concatenate([pool for _, pool in asking]))
             scores = twin.score(market, offer, rows)
             for takers, pool in asking:
-                shares.append(log_share(scores[:, np.searchsorted(rows, pool)])[0])
+                shares.append(log_lift(scores[:, np.searchsorted(rows, pool)])[0])
                 relevant.append(np.isin(pool, takers).astype(np.float32))
     return fit_calibration(np.concatenate(shares), np.concatenate(relevant)) if shares else Calibration()
 

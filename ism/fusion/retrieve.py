@@ -10,7 +10,6 @@ from ism.data.market import Market, OfferArrays, Rows
 from ism.engines.base import Engine
 
 PROPOSALS = 80  # a criterion of an engine
-_FEW = 1000  # receivers that are all scored
 
 
 def retrieve(market: Market, offers: OfferArrays, engines: Iterable[Engine], count: int = PROPOSALS) -> Rows:
@@ -25,7 +24,7 @@ def retrieve(market: Market, offers: OfferArrays, engines: Iterable[Engine], cou
         count: proposals a criterion.
     """
     size = len(market.receivers)
-    if size <= _FEW:
+    if size <= 12 * count:
         return np.arange(size, dtype=np.intp)
     proposed = np.unique(np.concatenate([np.zeros(0, np.intp), *(e.propose(market, offers, count) for e in engines)]))
     sectors = np.flatnonzero(market.receivers.sector)

@@ -16,7 +16,7 @@ from ism.fusion.calibration import Calibration
 from ism.fusion.fit import FittedFusion
 from ism.fusion.weighted_sum import checked
 
-_FORMAT = 1
+_FORMAT = 2
 Loader = Callable[[Path], Engine]
 
 

@@ -221,7 +221,7 @@ def tampered(about, path, value):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (["format"], 2),
+        (["format"], 3),
         (["format"], KeyError),
         (["weights", "gnn"], -1.0),
         (["weights", "gnn"], float("nan")),
