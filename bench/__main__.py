@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     module = import_module(f"bench.{given.run}")
     try:
         data = data_folder(given.data) if module.NEEDS_DATA else None
-        found = module.run(Options(data, given.fast, given.jobs))
+        found = module.run(
+            Options(data, given.fast, given.jobs, not given.fast if given.peers is None else given.peers)
+        )
         found |= {"fast": given.fast, "versions": versions()}
         typed = sys.argv[1:] if arguments is None else arguments
         about = provenance(f"python -m bench {shlex.join(typed)}", found["versions"], found["seconds"])
@@ -49,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, metavar="PAGE", help="page whose section is replaced (docs/benchmarks.md)")
     cores = max(1, min(4, os.cpu_count() or 1))
     parser.add_argument("--jobs", type=int, default=cores, metavar="N", help=f"processes to share the work ({cores})")
+    peers = "compare with implicit and PyKEEN as well (yes; with --fast: no)"
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, help=peers)
     return parser
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from bench import baselines, transfers
+from bench.peers import PEERS
 from bench.protocol import Methods, Questions, Split, result, split_ranks
 from bench.report import ranking_section
 from bench.setup import Options, engine_makers, text_encoder
@@ -42,7 +43,7 @@ def run(options: Options) -> dict[str, Any]:
         generators = sorted(frame["donor"].unique())[:_FAST_GENERATORS]
         frame = frame.filter(pl.col("donor").is_in(generators))
     encoder = text_encoder()
-    return evaluated(frame, methods(encoder), encoder, started)
+    return evaluated(frame, methods(encoder, peers=options.peers), encoder, started)
 
 
 def evaluated(frame: pl.DataFrame, compared: Methods, encoder: TextEncoder, started: float) -> dict[str, Any]:
@@ -73,15 +74,17 @@ def section(found: Mapping[str, Any], about: str) -> str:
     return ranking_section(found, TITLE, NOTES, about)
 
 
-def methods(encoder: TextEncoder) -> Methods:
-    """Engines and baselines."""
+def methods(encoder: TextEncoder, *, peers: bool = False) -> Methods:
+    """Engines, baselines and, if asked, peers."""
     plain = {
         "popularity": baselines.popularity,
         "nearest": baselines.nearest,
         "sector_association": baselines.sector_association,
         "hand_combination": baselines.hand_combination,
     }
-    return Methods(engine_makers(encoder), {}, plain, ["popularity", "nearest", "sector_association"])
+    return Methods(
+        engine_makers(encoder), {}, plain, ["popularity", "nearest", "sector_association"], PEERS if peers else {}
+    )
 
 
 def shipments(frame: pl.DataFrame) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from bench import baselines
 from bench.baselines import Asked
+from bench.peers import PEERS
 from bench.protocol import Methods, Questions, Ranks, Split, joined, result, split_ranks
 from bench.report import ranking_section
 from bench.setup import Options, engine_makers, text_encoder
@@ -199,7 +200,7 @@ def _precedents(receivers: Receivers, takers: Rows, offers: OfferArrays, texts: 
 
 def _each_group(path: Path, options: Options, names: list[int]) -> Iterator[tuple[int, Ranks]]:
     """Ranks of each group's cases; groups are independent, so processes can share them without changing a number."""
-    left_out = partial(_left_out, path, options.fast)
+    left_out = partial(_left_out, path, options.fast, options.peers)
     if options.jobs <= 1:
         yield from map(left_out, names)
         return
@@ -208,8 +209,9 @@ def _each_group(path: Path, options: Options, names: list[int]) -> Iterator[tupl
         yield from pool.imap_unordered(left_out, names)
 
 
-def _left_out(path: Path, fast: bool, group: int) -> tuple[int, Ranks]:
+def _left_out(path: Path, fast: bool, peers: bool, group: int) -> tuple[int, Ranks]:
     cases, compared = _prepared(path, fast)
+    compared = replace(compared, peers=PEERS if peers else {})
     return group, split_ranks(cases.split(group), compared)
 
 

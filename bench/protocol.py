@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.baselines import Asked, Baseline, all_scores
-from bench.metrics import METRICS, GroupBootstrap, Values, best_ranks, compared, gains, summary
+from bench.metrics import METRICS, GroupBootstrap, Values, best_ranks, compared, difference, gains, summary
+from bench.peers import Peer, peer_scores
 from ism.data.market import Rows
 from ism.engines.base import Snapshot
 from ism.fusion.fit import EngineFactory, FittedFusion, fit_fusion
 from ism.fusion.weighted_sum import weighted_sum
 
-Ranks = dict[str, Values]  # method -> [q]; "fused", "engines/NAME", "baselines/NAME", "without/NAME"
+Ranks = dict[str, Values]  # method -> [q]; "fused", "engines/NAME", "baselines/NAME", "without/NAME", "peers/NAME"
 Mask = npt.NDArray[np.bool_]
 
 RULES = "rules"
+FUSED_LEARNED = "fused_learned"  # a second fusion, with learned weights, where a run has one
+GAP_METRICS = ("recall@10", "mrr")
 _BLOCK = 64  # questions scored at a time
 
 
@@ -49,12 +52,14 @@ class Methods:
         without_rules: engines that take the place of those of the same name in the run without the knowledge base.
         baselines: by name.
         fused_baselines: names of those that enter the baselines' own rank fusion.
+        peers: libraries' models by name; none where the run leaves them out.
     """
 
     engines: Mapping[str, EngineFactory]
     without_rules: Mapping[str, EngineFactory]
     baselines: Mapping[str, Baseline]
     fused_baselines: Sequence[str]
+    peers: Mapping[str, Peer] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,9 @@ def split_ranks(split: Split, methods: Methods, seed: int = 0) -> Ranks:
         _block_ranks(split, np.arange(start, min(start + _BLOCK, len(split.asked))), fusion, bare)
         for start in range(0, len(split.asked), _BLOCK)
     ]
-    return {**ranks, **joined(blocks)}
+    theirs = peer_scores(methods.peers, split.snapshot, split.asked.arrays, seed)
+    peers = {f"peers/{name}": best_ranks(scores, split.takers, split.hidden) for name, (scores, _) in theirs.items()}
+    return {**ranks, **joined(blocks), **peers}
 
 
 def _block_ranks(split: Split, rows: Rows, fusion: FittedFusion, bare: FittedFusion | None) -> Ranks:
@@ -116,7 +123,7 @@ def result(protocol: str, ranks: Ranks, questions: Questions, headline: str, **m
         **{metric: fused[metric] for metric in METRICS},
         **everything,
         "best_baseline": max(baselines, key=lambda name: float(gains(baselines[name])[headline].mean())),
-        "difference": compared(ranks["fused"], baselines, ("recall@10", "mrr"), GroupBootstrap(groups)),
+        "difference": compared(ranks["fused"], baselines, GAP_METRICS, GroupBootstrap(groups)),
         **{
             name: part({key: values[mask] for key, values in ranks.items()}, groups[mask])
             for name, mask in questions.subsets.items()
@@ -126,11 +133,15 @@ def result(protocol: str, ranks: Ranks, questions: Questions, headline: str, **m
 
 
 def part(ranks: Ranks, groups: npt.NDArray[Any]) -> dict[str, Any]:
+    """Every method on some of the questions, and under ``*_difference`` how far the fusion is above some of them."""
     if not len(groups):
         return {"n": 0, "groups": 0}
     bootstrap = GroupBootstrap(groups)
     without = {name: summary(values, bootstrap) for name, values in _named(ranks, "without").items()}
     rules = {f"without_{RULES}": without.pop(RULES)} if RULES in without else {}
+    lost = _gaps(ranks, "without", bootstrap)
+    if RULES in lost:
+        rules[f"without_{RULES}_difference"] = lost.pop(RULES)
     return {
         "n": len(groups),
         "groups": bootstrap.groups,
@@ -138,10 +149,21 @@ def part(ranks: Ranks, groups: npt.NDArray[Any]) -> dict[str, Any]:
         "fused": summary(ranks["fused"], bootstrap),
         **{
             role: {name: summary(values, bootstrap) for name, values in _named(ranks, role).items()}
-            for role in ("engines", "baselines")
+            for role in ("engines", "baselines", "peers")
         },
+        **({FUSED_LEARNED: summary(ranks[FUSED_LEARNED], bootstrap)} if FUSED_LEARNED in ranks else {}),
         **rules,
         "without_engine": without,
+        "without_engine_difference": lost,
+        "peer_difference": _gaps(ranks, "peers", bootstrap),
+    }
+
+
+def _gaps(ranks: Ranks, role: str, bootstrap: GroupBootstrap) -> dict[str, dict[str, dict[str, float]]]:
+    """Fused less each method of a role, by its name and by metric."""
+    return {
+        name: {metric: difference(ranks["fused"], theirs, metric, bootstrap) for metric in GAP_METRICS}
+        for name, theirs in _named(ranks, role).items()
     }
 
 

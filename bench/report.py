@@ -11,11 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from bench.metrics import METRICS
-from bench.protocol import RULES
+from bench.peers import BUDGET
+from bench.protocol import FUSED_LEARNED, GAP_METRICS, RULES
 from ism.domain.errors import InvalidInputError
 
 _HEADS = {"recall@1": "R@1", "recall@5": "R@5", "recall@10": "R@10", "mrr": "MRR"}
 _SUBSET_METRICS = ("recall@10", "mrr")
+PEER_NOTES = f"""\
+*Peers* know identifiers only, and the senders that are asked about were never seen. So a sender and its waste are
+taken apart into tokens: material (one not seen before is spread over its closest known ones), List-of-Waste code and
+sector at three levels, site, cells of 1, 3 and 8 degrees (shared with neighbouring cells), the cells of the receivers'
+homes, and pairs of these. `implicit` factorises (token, receiver) counts by alternating least squares and adds up an
+offer's token vectors; `pykeen` is ComplEx on (token, kind, receiver) triples, whose log probabilities are added up.
+Each tries {BUDGET} configurations on a fifth of the training groups and is fitted again on all with the best; the
+engines and the fusion run with their defaults."""
 _EMPTY_PAGE = "# Benchmarks\n"
 
 
@@ -28,9 +37,9 @@ def ranking_section(found: Mapping[str, Any], title: str, notes: str, about: str
         notes: what was measured, in Markdown.
         about: how it was run, from `provenance`.
     """
-    lines = [f"## {title}", "", notes, about, ""]
+    lines = [f"## {title}", "", notes, *([PEER_NOTES, ""] if found["peers"] else []), about, ""]
     lines += [f"{_count(found)}; {found['candidates']} candidates.", ""]
-    lines += [*_table(found, METRICS), "", *_differences(found)]
+    lines += [*_table(found, METRICS), "", *_differences(found), *_ablation(found)]
     for name, part in found.items():
         if isinstance(part, Mapping) and "n" in part:
             lines += ["", f"*{name.replace('_', ' ').capitalize()}*: {_count(part)}.", ""]
@@ -81,11 +90,13 @@ def _count(found: Mapping[str, Any]) -> str:
 
 def _table(found: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
     rows = [("**fused**", found["fused"])]
+    rows += [("**fused, learned weights**", found[FUSED_LEARNED])] if FUSED_LEARNED in found else []
     rows += [(f"engine `{name}` alone", value) for name, value in found["engines"].items()]
     if f"without_{RULES}" in found:
         rows.append(("fused, without the curated rules", found[f"without_{RULES}"]))
     if len(found["engines"]) > 2:  # of two engines, the fusion without one is the other alone
         rows += [(f"fused, without `{name}`", value) for name, value in found["without_engine"].items()]
+    rows += [(f"peer `{name}`", value) for name, value in found["peers"].items()]
     rows += [(f"baseline `{name}`", value) for name, value in found["baselines"].items()]
     head = "| method | " + " | ".join(_HEADS[metric] for metric in metrics) + " |"
     return [head, "|---" * (len(metrics) + 1) + "|", *(_row(name, value, metrics) for name, value in rows)]
@@ -97,11 +108,43 @@ def _row(name: str, value: Mapping[str, Any], metrics: Sequence[str]) -> str:
 
 
 def _differences(found: Mapping[str, Any]) -> list[str]:
-    return [
+    told = [
         f"Fused less the best baseline, {_HEADS[metric]}: {gap['mean']:+.3f} "
         f"(95 % interval {gap['low']:+.3f} to {gap['high']:+.3f}; best is `{gap['baseline']}`).  "
         for metric, gap in found["difference"].items()
     ]
+    return told + [
+        f"Fused less peer `{name}`, {_HEADS[metric]}: {_gap(gap)}.  "
+        for name, gaps in found["peer_difference"].items()
+        for metric, gap in gaps.items()
+    ]
+
+
+def _ablation(found: Mapping[str, Any]) -> list[str]:
+    """What each engine adds: fused less the fusion without it, with a verdict that the interval gives."""
+    gaps = found["without_engine_difference"]
+    if not gaps:
+        return []
+    head = "| fused less the fusion without | " + " | ".join(_HEADS[metric] for metric in GAP_METRICS) + " |"
+    rows = [f"| `{name}` | " + " | ".join(_gap(gaps[name][metric]) for metric in GAP_METRICS) + " |" for name in gaps]
+    verdicts = [_verdict(name, gap) for name, gap in gaps.items()]
+    return ["", head, "|---" * (len(GAP_METRICS) + 1) + "|", *rows, "", " ".join(verdicts)]
+
+
+def _verdict(name: str, gaps: Mapping[str, Mapping[str, float]]) -> str:
+    costs = [_HEADS[metric] for metric in GAP_METRICS if gaps[metric]["low"] > 0]
+    helps = [_HEADS[metric] for metric in GAP_METRICS if gaps[metric]["high"] < 0]
+    if costs and helps:
+        return f"Removing `{name}` costs {' and '.join(costs)} and gains {' and '.join(helps)} on this set."
+    if costs:
+        return f"Removing `{name}` costs {' and '.join(costs)} on this set."
+    if helps:
+        return f"Removing `{name}` costs nothing on this set: {' and '.join(helps)} rises without it."
+    return f"Removing `{name}` costs nothing that these questions can show: both intervals hold zero."
+
+
+def _gap(gap: Mapping[str, Any]) -> str:
+    return f"{gap['mean']:+.3f} (95 % interval {gap['low']:+.3f} to {gap['high']:+.3f})"
 
 
 def _interval(low: float, high: float) -> str:

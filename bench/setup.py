@@ -18,7 +18,17 @@ from ism.engines.matching import MatchingEngine
 from ism.fusion.fit import EngineFactory
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-_PACKAGES = ("ism-ai-platform", "numpy", "scipy", "lightgbm", "scikit-learn", "polars", "rank-bm25")
+_PACKAGES = (
+    "ism-ai-platform",
+    "numpy",
+    "scipy",
+    "lightgbm",
+    "scikit-learn",
+    "polars",
+    "rank-bm25",
+    "implicit",
+    "pykeen",
+)
 
 
 @dataclass(frozen=True)
@@ -29,11 +39,13 @@ class Options:
         data: folder of the public data sets; None where the run needs none.
         fast: whether to run on a small part only, to see that everything works.
         jobs: processes that may work at the same time.
+        peers: whether the peers of `bench.peers` take part.
     """
 
     data: Path | None = None
     fast: bool = False
     jobs: int = 1
+    peers: bool = False
 
     def folder(self) -> Path:
         """The folder of the public data sets.

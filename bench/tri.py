@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from bench import baselines, transfers
+from bench.peers import PEERS
 from bench.protocol import Methods, Questions, Ranks, Split, part, result, split_ranks
 from bench.report import ranking_section
 from bench.setup import Options, engine_makers, text_encoder
@@ -48,7 +49,7 @@ def run(options: Options) -> dict[str, Any]:
         senders = sorted(frame["donor"].unique())[:_FAST_SENDERS]
         frame = frame.filter(pl.col("donor").is_in(senders))
     encoder = text_encoder()
-    return evaluated(frame, methods(encoder), encoder, started)
+    return evaluated(frame, methods(encoder, peers=options.peers), encoder, started)
 
 
 def evaluated(frame: pl.DataFrame, compared: Methods, encoder: TextEncoder, started: float) -> dict[str, Any]:
@@ -86,8 +87,8 @@ def section(found: Mapping[str, Any], about: str) -> str:
     return ranking_section(found, TITLE, NOTES, about)
 
 
-def methods(encoder: TextEncoder) -> Methods:
-    """Engines and baselines."""
+def methods(encoder: TextEncoder, *, peers: bool = False) -> Methods:
+    """Engines, baselines and, if asked, peers."""
     plain = {
         "popularity": baselines.popularity,
         "nearest": baselines.nearest,
@@ -99,7 +100,7 @@ def methods(encoder: TextEncoder) -> Methods:
         "hand_combination": baselines.hand_combination,
     }
     fused = [name for name in plain if name not in {"popularity", "hand_combination"}]
-    return Methods(engine_makers(encoder), {}, plain, fused)
+    return Methods(engine_makers(encoder), {}, plain, fused, PEERS if peers else {})
 
 
 def shipments(frame: pl.DataFrame) -> pl.DataFrame:
