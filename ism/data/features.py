@@ -127,8 +127,9 @@ def _described(market: Market, index: VoteIndex, offers: OfferArrays, rows: Rows
     for q in range(len(offers)):
         case = _Case(market, index, offers, q, cosine[q])
         kernels = proposed.values if known and proposed is not None else _kernels(case)
+        cast, total = np.ascontiguousarray(kernels.T), kernels.sum(axis=1)
         for level in range(len(LEVELS)):
-            share = _shares(kernels, index.ballots[level])
+            share = _shares(cast, total, index.ballots[level])
             out[q, :, level : votes : len(LEVELS)] = share[index.bins[level][rows]]
         out[q, :, votes:] = _pair(case, rows, need[q], kernels)
     return out
@@ -224,10 +225,10 @@ def _same(codes: Ints, own: Ints) -> Floats:
     return np.asarray((codes == own) & (own >= 0), dtype=np.float32)
 
 
-def _shares(kernels: Floats, ballots: sparse.csr_matrix) -> Floats:
-    """``[bins, K]`` share of all votes; nobody votes in the last bin."""
-    votes = np.asarray(ballots @ kernels.T)
-    return np.asarray(votes / (kernels.sum(axis=1) + _PRIOR_VOTES), dtype=np.float32)
+def _shares(cast: Floats, total: Floats, ballots: sparse.csr_matrix) -> Floats:
+    """``[bins, K]`` share of all votes, from ``[p, K]`` votes and ``[K]`` their sums; nobody votes in the last bin."""
+    votes = np.asarray(ballots @ cast)
+    return np.asarray(votes / (total + _PRIOR_VOTES), dtype=np.float32)
 
 
 def _pair(case: _Case, rows: Rows, need: Floats, kernels: Floats) -> Floats:

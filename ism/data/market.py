@@ -232,6 +232,8 @@ def top_rows(values: Floats, count: int) -> Rows:
         sample = np.sort(values[:: len(values) // _SAMPLE])
         bound = sample[max(0, len(sample) - 2 - 3 * count * len(sample) // len(values))]
         above = np.flatnonzero(values > bound)
+        if len(above) < count:  # many are equal, say all those that nobody voted for
+            above = np.concatenate([above, np.flatnonzero(values == bound)[: count - len(above)]])
         rows = above if len(above) >= count else rows
     if len(rows) <= count:
         return rows

@@ -44,7 +44,7 @@ _turned: weakref.WeakKeyDictionary[Receivers, _Turned] = weakref.WeakKeyDictiona
 def closest_needs(receivers: Receivers, vector: Floats, count: int) -> Rows:
     """Rows in ``needs`` of the ``count`` largest cosines with a vector ``[d]``, in no particular order."""
     needs = receivers.needs
-    if len(needs) < max(_WORTH_IT, 4 * count):
+    if count <= 0 or len(needs) < max(_WORTH_IT, 4 * count):
         return top_rows(needs @ vector, count)
     turned = _turned.get(receivers)
     if turned is None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ism.data.features import FEATURES, need_similarity, pair_features, voted_receivers
-from ism.data.market import Floats, Market, OfferArrays, Rows, top_rows
+from ism.data.market import Floats, Market, OfferArrays, Rows
+from ism.data.nearest import closest_needs
 from ism.data.terms import term_fit
 from ism.data.votes import vote_index
 from ism.domain.engine import Reason, ReasonKind
@@ -78,7 +79,7 @@ class MatchingEngine(Engine):
     def propose(self, market: Market, offers: OfferArrays, count: int) -> Rows:
         """Receivers with the closest needs, and those whose precedents resemble the offer most."""
         home = market.receivers
-        proposed = [home.need_owner[top_rows(home.needs @ offers.vectors[0], count)]]
+        proposed = [home.need_owner[closest_needs(home, offers.vectors[0], count)]]
         if len(market.precedents):
             proposed.append(voted_receivers(market, vote_index(market), offers, count))
         return np.unique(np.concatenate(proposed))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit, logsumexp
+from scipy.special import expit, logit
 
 from ism.data.market import Floats
 
@@ -27,7 +27,8 @@ def log_lift(scores: Floats) -> Floats:
     if not scores.size:
         return scores
     utility = logit(np.clip(scores.astype(np.float64), _EDGE, 1 - _EDGE))
-    share = utility - logsumexp(utility, axis=-1, keepdims=True)
+    utility -= utility.max(axis=-1, keepdims=True)
+    share = utility - np.log(np.exp(utility).sum(axis=-1, keepdims=True))
     return np.asarray(share + np.log(scores.shape[-1]), dtype=np.float32)
 
 

@@ -97,3 +97,23 @@ def test_the_section_shows_ratio_and_memory():
     assert "| ratio (at most 3 at p99) | 2.00 | 2.05 |" in text
     assert "1023 MiB (limit 1536)" in text
     assert "*simulated*" in text
+
+
+def test_rounds_are_told_openly():
+    slow, fast = np.full(10, 0.03), np.full(10, 0.01)
+    rounds = [latency.told_of_round({"match": match, "bare": fast}) for match in (slow, 2 * slow, fast)]
+    assert [told["ratio"]["p99"] for told in rounds] == pytest.approx([3.0, 6.0, 1.0])
+    assert rounds[0]["milliseconds"]["match"] == pytest.approx({"p50": 30.0, "p99": 30.0})
+    found = {
+        "receivers": 1,
+        "needs": 1,
+        "precedents": 0,
+        "offers": 10,
+        "receivers_scored": 1.0,
+        "milliseconds": rounds[0]["milliseconds"],
+        "ratio": rounds[0]["ratio"],
+        "rounds": rounds,
+        "encode_milliseconds": {"p50": 9.0, "p99": 10.0},
+        "peak_mib": 1.0,
+    }
+    assert "3 of them: 1.00 to 6.00 at p50 and 1.00 to 6.00 at p99" in latency.section(found, "how")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,8 +87,21 @@ def rule_arrays(rules: Sequence[Rule], encoder: TextEncoder) -> RuleArrays:
     )
 
 
+_last = threading.local()  # an offer is proposed for and then scored: each thread keeps its last answer
+
+
 def rule_support(arrays: RuleArrays, offers: OfferArrays) -> RuleSupport:
     """How each offer meets the rules' materials."""
+    asked = (offers.vectors.tobytes(), offers.ewc.tobytes(), offers.nace.tobytes())
+    last: tuple[RuleArrays, tuple[bytes, ...], RuleSupport] | None = getattr(_last, "answer", None)
+    if last is not None and last[0] is arrays and last[1] == asked:
+        return last[2]
+    support = _support(arrays, offers)
+    _last.answer = (arrays, asked, support)
+    return support
+
+
+def _support(arrays: RuleArrays, offers: OfferArrays) -> RuleSupport:
     shape = (len(offers), arrays.materials)
     cosine = np.zeros(shape, dtype=np.float32)
     if len(arrays.vector_owner):
@@ -95,9 +109,18 @@ def rule_support(arrays: RuleArrays, offers: OfferArrays) -> RuleSupport:
         cosine[:, owners] = np.maximum.reduceat(offers.vectors @ arrays.vectors.T, starts, axis=1)
     ewc, donor = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
     for q in range(len(offers)):
-        np.maximum.at(ewc[q], arrays.ewc_owner, _code_match(arrays.ewc, offers.ewc[q]))
-        np.maximum.at(donor[q], arrays.donor_owner, _donor_match(arrays.donors, offers.nace[q]))
+        _best(ewc[q], arrays.ewc_owner, _code_match(arrays.ewc, offers.ewc[q]))
+        _best(donor[q], arrays.donor_owner, _donor_match(arrays.donors, offers.nace[q]))
+    for column in (cosine, ewc, donor):
+        column.flags.writeable = False
     return RuleSupport(cosine, ewc, donor)
+
+
+def _best(out: Floats, owner: Rows, values: Floats) -> None:
+    """The largest value of each owner; owners ascend."""
+    if len(owner):
+        starts = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
+        out[owner[starts]] = np.maximum.reduceat(values, starts)
 
 
 def _code_match(codes: Ints, own: Ints) -> Floats:

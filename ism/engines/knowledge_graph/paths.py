@@ -147,7 +147,7 @@ def _rule_paths(arrays: RuleArrays, routes: RuleRoutes, support: RuleSupport, ro
     out[:, :, len(RULE_PATHS) + 1] = routes.breadth[rows]
 
 
-def _spread(binned: Floats, routes: RuleRoutes, rows: Rows) -> Floats:
+def _spread(binned: Floats, routes: RuleRoutes, rows: Rows | slice) -> Floats:
     """Values of bins at receivers: the class's own rules, or a part of those for its whole division."""
     padded = np.concatenate([binned, np.zeros((len(binned), 1), np.float32)], axis=1)
     return np.asarray(
@@ -156,6 +156,7 @@ def _spread(binned: Floats, routes: RuleRoutes, rows: Rows) -> Floats:
 
 
 _NEAR_KM = 300.0  # a company this far away is proposed with a weight of 1/e against one next door
+_SAMPLE = 8192  # firms
 
 
 def proposed_rows(arrays: RuleArrays, routes: RuleRoutes, market: Market, offers: OfferArrays, count: int) -> Rows:
@@ -164,13 +165,29 @@ def proposed_rows(arrays: RuleArrays, routes: RuleRoutes, market: Market, offers
         MEETINGS["all"](rule_support(arrays, offers))[0, arrays.material[routes.order]] * arrays.strength[routes.order]
     )
     home = market.receivers
-    worth = _spread(np.add.reduceat(weight, routes.starts)[None, :], routes, np.arange(len(home)))[0]
+    worth = _spread(np.add.reduceat(weight, routes.starts)[None, :], routes, slice(None))[0]
     sectors = np.flatnonzero(home.sector)
     chosen = [sectors[top_rows(worth[sectors], count)]]
     firms = np.flatnonzero(~home.sector & (worth > 0))
     if np.isfinite(offers.latitude[0] + offers.longitude[0]):
-        away = distance_km(offers.latitude[0], offers.longitude[0], home.latitude[firms], home.longitude[firms])
-        worth[firms] *= np.exp(-np.nan_to_num(away, nan=2 * _NEAR_KM) / _NEAR_KM)
+        firms = _possible(market, offers, worth, firms, 2 * count)
+        worth[firms] *= _nearness(market, offers, firms)
     chosen.append(firms[top_rows(worth[firms], 2 * count)])
     rows = np.concatenate(chosen)
     return np.unique(rows[worth[rows] > 0])
+
+
+def _possible(market: Market, offers: OfferArrays, worth: Floats, firms: Rows, count: int) -> Rows:
+    """Firms that can be among the ``count`` best: even next door, the others would be behind those of a sample."""
+    sample = firms[:: max(1, len(firms) // _SAMPLE)]
+    if len(sample) == len(firms) or len(sample) <= count:
+        return firms
+    least = np.partition(worth[sample] * _nearness(market, offers, sample), len(sample) - count)[len(sample) - count]
+    return firms[worth[firms] >= least]
+
+
+def _nearness(market: Market, offers: OfferArrays, firms: Rows) -> Floats:
+    """``[firms]`` 1 next door, 1/e at `_NEAR_KM`; an unknown distance counts as twice that."""
+    home = market.receivers
+    away = distance_km(offers.latitude[0], offers.longitude[0], home.latitude[firms], home.longitude[firms])
+    return np.asarray(np.exp(-np.nan_to_num(away, nan=2 * _NEAR_KM) / _NEAR_KM), dtype=np.float32)
