@@ -8,9 +8,10 @@ import pytest
 from ism.data.build import build_market
 from ism.data.knowledge import Rule
 from ism.data.knowledge.arrays import rule_arrays, rule_support
-from ism.data.market import offer_arrays
+from ism.data.market import distance_km, offer_arrays
 from ism.data.votes import vote_index
 from ism.domain.market import Company, Offer
+from ism.engines.knowledge_graph import paths as engine_paths
 from ism.engines.knowledge_graph.paths import PATHS, path_features, proposed_rows, rule_routes
 from ism.engines.knowledge_graph.reasons import sentence
 from ism.testing.sample import WordEncoder, sample
@@ -147,9 +148,44 @@ def test_proposals_are_led_to_and_near():
     assert found == [1, 3, 4]  # the two nearest kilns and their sector
 
 
+@pytest.mark.parametrize("place", [(50.0, 3.0), (-30.0, 170.0), (None, None)])
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_a_sample_spares_distances_and_changes_no_proposal(monkeypatch, place, count):
+    rng = np.random.default_rng(0)
+    codes = ["23.51", "23.61", "10.11", "23.99"]
+    firms = [
+        Company(f"c{i}", f"C {i}", codes[rng.integers(4)], None, float(rng.uniform(45, 55)), float(rng.uniform(0, 20)))
+        for i in range(400)
+    ]
+    market = build_market(firms, [], [], ENCODER, classes=codes).market
+    arrays = rule_arrays([RULE, rule("23.61", strength=1), rule("23", strength=2)], ENCODER)
+    routes = rule_routes(arrays, market)
+    offer = offer_arrays([replace(ASH, latitude=place[0], longitude=place[1])], ENCODER)
+    plain = proposed_rows(arrays, routes, market, offer, count).tolist()
+    measured = []
+    monkeypatch.setattr(
+        engine_paths, "distance_km", lambda *given: measured.append(len(given[2])) or distance_km(*given)
+    )
+    monkeypatch.setattr(engine_paths, "_SAMPLE", 150)
+    assert proposed_rows(arrays, routes, market, offer, count).tolist() == plain
+    if place == (50.0, 3.0) and count == 1:
+        assert measured[-1] < 200  # of the 300 or so that rules lead to
+
+
 def test_a_rule_as_a_sentence():
     processed = rule("23.51", process="drying", processor_nace="38.32", function="cement_constituent")
     assert sentence(processed) == (
         "Fly ash serves as cement constituent in manufacture of cement (23.51), in place of clinker, "
         "after drying by recovery of sorted materials (38.32). Mind: loss."
     )
+
+
+def test_the_last_support_is_kept_by_content_and_cannot_be_changed():
+    arrays, asked = rule_arrays([RULE], ENCODER), offer_arrays([ASH], ENCODER)
+    first = rule_support(arrays, asked)
+    assert rule_support(arrays, offer_arrays([ASH], ENCODER)) is first
+    with pytest.raises(ValueError, match="read-only"):
+        first.ewc[0, 0] = 0.0
+    asked.ewc[:] = -1  # filled again by its owner
+    assert rule_support(arrays, asked).ewc[0, 0] == 0.0
+    assert rule_support(rule_arrays([rule("10.11", ewc=())], ENCODER), offer_arrays([ASH], ENCODER)).ewc[0, 0] == 0.0
