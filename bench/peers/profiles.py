@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import product
 from math import prod
+from typing import cast
 
 import numpy as np
 from scipy import sparse
@@ -170,7 +171,7 @@ def _cell(north: float, east: float, side: float) -> tuple[int, int]:
 
 
 def _centre(cell: Key, side: float) -> tuple[float, float]:
-    row, column = cell  # type: ignore[misc]  # keys of cell fields are the pairs that `_cell` makes
+    row, column = cast(tuple[int, int], cell)  # the keys of cell fields are what `_cell` makes
     return (row + 0.5) * side, (column + 0.5) * side / _shrink(row, side)
 
 

@@ -183,7 +183,7 @@ def _possible(market: Market, offers: OfferArrays, worth: Floats, firms: Rows, c
     if len(sample) == len(firms) or len(sample) <= count:
         return firms
     least = np.partition(worth[sample] * _nearness(market, offers, sample), len(sample) - count)[len(sample) - count]
-    return firms[worth[firms] >= least]
+    return np.asarray(firms[worth[firms] >= least], dtype=np.intp)
 
 
 def _nearness(market: Market, offers: OfferArrays, firms: Rows) -> Floats:
