@@ -71,7 +71,5 @@ def _chosen(peers: Mapping[str, Peer], snapshot: Snapshot, seed: int) -> dict[st
         scores = peer.scores(profiles, shares, configuration, seed)
         return float(gains(best_ranks(scores, takers, takers))["mrr"].mean())
 
-    return {
-        name: max(peer.configurations, key=lambda tried, peer=peer: quality(peer, tried))  # type: ignore[misc]  # a default argument binds the loop's peer
-        for name, peer in peers.items()
-    }
+    found = {name: [quality(peer, tried) for tried in peer.configurations] for name, peer in peers.items()}
+    return {name: peers[name].configurations[int(np.argmax(mrr))] for name, mrr in found.items()}

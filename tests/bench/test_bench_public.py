@@ -39,3 +39,17 @@ def test_a_fast_run_prints_one_object_and_beats_popularity(name, tmp_path):
     assert told["mrr"] > told["baselines"]["popularity"]["mrr"]
     assert set(told["difference"]) == {"recall@10", "mrr"}
     assert f"<!-- begin {name} -->" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_peers_answer_the_same_questions(name):
+    command = [sys.executable, "-m", "bench", name, "--fast", "--peers", "--json", "--jobs", "1"]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=1200, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert set(told["peers"]) == set(told["peer_difference"]) == {"implicit", "pykeen"}
+    for peer in told["peers"].values():
+        assert peer["mrr"] > told["baselines"]["popularity"]["mrr"]
+    for gaps in told["peer_difference"].values():
+        assert all(gap["low"] <= gap["mean"] <= gap["high"] for gap in gaps.values())
