@@ -19,6 +19,7 @@ from ism.engines.base import Engine
 ENGINES = {
     "matching": "ism.engines.matching:MatchingEngine",
     "knowledge_graph": "ism.engines.knowledge_graph:KnowledgeGraphEngine",
+    "gnn": "ism.engines.gnn:GnnEngine",
 }
 
 

@@ -1,0 +1,105 @@
+"""A market embedded by a fitted network: computed once for each market, then only looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ism.data.graph import MarketGraph, Matrix, OfferNodes, market_graph, offer_nodes
+from ism.data.market import Floats, Ints, Market, OfferArrays, Rows
+from ism.engines.gnn.forward import (
+    HOMES,
+    KNOWN,
+    NODES,
+    Edges,
+    Ends,
+    Weights,
+    end_states,
+    first_states,
+    graph_edges,
+    node_states,
+    offer_edges,
+    offer_states,
+    precedent_states,
+)
+from ism.engines.gnn.paths import PathIndex, count_paths, distances, path_index
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """States of a market's nodes and what the last layer says of its receivers.
+
+    Attributes:
+        first: node type -> states before any message.
+        precedents: ``[p, width]``.
+        heard: node type -> ``[nodes, width]`` messages of the second round.
+        lived: ``sector`` and ``place`` -> ``[nodes]`` receivers that are there.
+        nodes: node type -> states after the second round.
+        ends: of the receivers.
+    """
+
+    graph: MarketGraph
+    edges: Edges
+    index: PathIndex
+    first: dict[str, Floats]
+    precedents: Floats
+    heard: dict[str, Floats]
+    lived: dict[str, Ints]
+    nodes: dict[str, Floats]
+    ends: Ends
+
+    def told(self, kind: str, precedent: int) -> Rows:
+        """Nodes of a type that a precedent speaks to; of ``taken``, the sectors of who took it."""
+        matrix = self.graph.about[kind] if kind != "taken" else self.graph.homes["sector"]
+        row = precedent if kind != "taken" else int(self.graph.about["receiver"].indices[precedent])
+        return row_nodes(matrix, row)
+
+
+def embed(weights: Weights, market: Market) -> Embedding:
+    """Run the network over a market."""
+    graph = market_graph(market)
+    edges, first = graph_edges(graph), first_states(weights, graph)
+    heard = {kind: edges.gather[kind] @ first[kind] for kind in NODES}
+    precedents = precedent_states(weights, graph.known, heard)
+    told = {kind: edges.spread[kind] @ precedents for kind in edges.spread}
+    nodes = {
+        kind: node_states(weights, kind, first[kind], told[kind], told["taken"] if kind == "sector" else None)
+        for kind in NODES
+    }
+    ends = end_states(weights, "home", nodes["receiver"], graph.receivers, {kind: edges.homes[kind] @ nodes[kind] for kind in HOMES})
+    index = path_index(graph, market)
+    ends = replace(ends, bias=ends.bias + index.popular @ weights["popular"])
+    lived = {kind: np.bincount(graph.homes[kind].indices, minlength=graph.homes[kind].shape[1]) for kind in HOMES}
+    return Embedding(graph, edges, index, first, precedents, told, lived, nodes, ends)
+
+
+def row_nodes(matrix: Matrix, row: int) -> Rows:
+    """Columns of a row."""
+    return matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]].astype(np.intp)
+
+
+def probability(weights: Weights, utility: Floats) -> Floats:
+    """Scores in 0..1 of utilities: one half where the receivers that took an offer lay on average."""
+    return np.asarray(1.0 / (1.0 + np.exp(np.clip(weights["offset"] - utility, -80.0, 80.0))), dtype=np.float32)
+
+
+def embed_offers(weights: Weights, market: Embedding, offers: OfferNodes) -> Ends:
+    """What the last layer says of offers."""
+    edges = offer_edges(offers)
+    heard = {kind: edges[kind] @ market.nodes[kind] for kind in KNOWN}
+    return end_states(weights, "offer", offer_states(weights, offers), offers.texts, heard)
+
+
+def utilities(weights: Weights, market: Embedding, offers: OfferArrays, rows: Rows | None = None) -> Floats:
+    """``[q, n]`` how much each offer and receiver belong together, on the scale of a logit."""
+    joined = offer_nodes(market.graph, offers)
+    asked, home = embed_offers(weights, market, joined), market.ends
+    product, bias, distance = (part if rows is None else part[rows] for part in (home.product, home.bias, home.distance))
+    out = np.asarray(asked.product @ product.T + bias, dtype=np.float32)
+    out += count_paths(market.index, joined).weighed(weights["paths"], rows)
+    for q in range(len(offers)):
+        if np.isfinite(offers.latitude[q] + offers.longitude[q]):
+            away = distances(market.index, offers, q, rows)
+            out[q] += (asked.distance[q] + weights["distances"]) @ away + np.einsum("nk,kn->n", distance, away)
+    return out

@@ -1,0 +1,106 @@
+"""Edges as sentences: what the score would be without them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ism.data.graph import KNOWN, OfferNodes, offer_nodes
+from ism.data.market import Floats, Market, OfferArrays, Rows
+from ism.data.votes import vote_index
+from ism.domain.engine import Reason, ReasonKind
+from ism.engines.gnn.embedding import Embedding, probability, row_nodes
+from ism.engines.gnn.forward import HOMES, Weights
+from ism.engines.gnn.removal import Removal, utilities_without
+
+_PRECEDENTS = 12  # taken away in turn: those that have most in common with the pair
+_MOST = 4
+_LEAST = 0.02  # of the score; a smaller drop is no reason
+_OFFER_EDGES: dict[str, tuple[ReasonKind, str]] = {
+    "material": ("similarity", "The offer resembles materials that were exchanged before, such as “{material}”"),
+    "waste": ("similarity", "The offer's List-of-Waste code ties it to earlier exchanges of such waste"),
+    "sector": ("sector", "The offering sector ties the offer to earlier exchanges of that sector"),
+    "place": ("distance", "The offer's region ties it to earlier exchanges from around there"),
+}
+_HOME_EDGES: dict[str, tuple[ReasonKind, str]] = {
+    "sector": ("sector", "{receiver} is tied to what its sector took"),
+    "place": ("distance", "{receiver} is tied to exchanges from its region"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """What is explained: a single offer, as columns and as nodes, and the receiver at ``row``."""
+
+    market: Market
+    embedding: Embedding
+    offer: OfferArrays
+    joined: OfferNodes
+    row: int
+
+
+def edge_reasons(weights: Weights, embedding: Embedding, market: Market, one: OfferArrays, row: int) -> list[Reason]:
+    """Up to four edges and precedents whose removal lowers the score most, strongest first."""
+    pair = _Pair(market, embedding, one, offer_nodes(embedding.graph, one), row)
+    removals = [Removal(), *_removals(pair)]
+    scores = probability(weights, utilities_without(weights, embedding, one, pair.joined, row, removals))
+    drops = scores[0] - scores[1:]
+    order = np.argsort(-drops, kind="stable")[:_MOST]
+    return [
+        _reason(removals[place + 1], pair, float(scores[0]), float(scores[place + 1]))
+        for place in order
+        if drops[place] > _LEAST * scores[0]
+    ]
+
+
+def _removals(pair: _Pair) -> list[Removal]:
+    homes = pair.embedding.graph.homes
+    return [
+        *(Removal(precedent=int(past)) for past in _related(pair)),
+        *(Removal(offer=kind) for kind in KNOWN if len(row_nodes(pair.joined.about[kind], 0))),
+        *(Removal(home=kind) for kind in HOMES if len(row_nodes(homes[kind], pair.row))),
+    ]
+
+
+def _related(pair: _Pair) -> Rows:
+    """Precedents that share most with the pair: its receiver or the receiver's class, and the offer's nodes."""
+    past, nace = pair.market.precedents, pair.market.receivers.nace[pair.row, 2]
+    own = past.receiver == pair.row
+    rows = np.flatnonzero(own | ((past.receiver_nace[:, 2] == nace) & (nace >= 0)))
+    if not len(rows):
+        return rows
+    shared: Floats = 2.0 * own[rows] + np.clip(past.vectors[rows] @ pair.offer.vectors[0], 0.0, 1.0)
+    for kind in KNOWN:
+        if kind != "material":
+            nodes = row_nodes(pair.joined.about[kind], 0)
+            common = pair.embedding.graph.about[kind][rows][:, nodes].sum(axis=1)
+            shared = shared + 0.3 * np.asarray(common, dtype=np.float32).ravel()
+    return rows[np.argsort(-shared, kind="stable")[:_PRECEDENTS]]
+
+
+def _reason(removal: Removal, pair: _Pair, score: float, left: float) -> Reason:
+    past, kind, source, lost = pair.market.precedents, "precedent", "", "it"
+    if removal.precedent >= 0:
+        text = f"The network leans on a precedent: {past.references[removal.precedent].rstrip('.')}"
+        source = past.sources[removal.precedent]
+    else:
+        kind, sentence = _OFFER_EDGES[removal.offer] if removal.offer else _HOME_EDGES[removal.home]
+        text, lost = sentence.format(receiver=pair.market.receivers.names[pair.row], material=_closest(pair)), "this tie"
+    return Reason(
+        text=f"{text}; without {lost} its score falls from {score:.2f} to {left:.2f}.",
+        kind=kind,
+        source=source,
+        engine="gnn",
+        strength=round(score - left, 4),
+        detail={"score": round(score, 4), "score_without": round(left, 4), "drop": round(score - left, 4)},
+    )
+
+
+def _closest(pair: _Pair) -> str:
+    """Name of the material that resembles the offer most."""
+    edges = pair.joined.about["material"]
+    if not edges.nnz:
+        return ""
+    node = edges.indices[np.argmax(edges.data)]
+    return pair.market.precedents.texts[int(np.argmax(vote_index(pair.market).material == node))]
