@@ -13,6 +13,7 @@ from pathlib import Path
 from ism.data import public
 from ism.data.text import CachedEncoder, SentenceModel, TextEncoder
 from ism.domain.errors import ConfigurationError
+from ism.engines.gnn import GnnEngine
 from ism.engines.knowledge_graph import KnowledgeGraphEngine
 from ism.engines.matching import MatchingEngine
 from ism.fusion.fit import EngineFactory
@@ -84,7 +85,11 @@ def text_encoder() -> TextEncoder:
 
 def engine_makers(encoder: TextEncoder, *, use_rules: bool = True) -> dict[str, EngineFactory]:
     """How to make each engine that takes part."""
-    return {"matching": MatchingEngine, "knowledge_graph": lambda: KnowledgeGraphEngine(encoder, use_rules=use_rules)}
+    return {
+        "matching": MatchingEngine,
+        "knowledge_graph": lambda: KnowledgeGraphEngine(encoder, use_rules=use_rules),
+        "gnn": GnnEngine,
+    }
 
 
 def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:

@@ -27,6 +27,7 @@ LEVELS = {"material": 1, "waste": 3, "sector": 3, "place": len(CELLS)}  # of wha
 KNOWN = tuple(LEVELS)
 _MATERIALS = 5  # closest materials that an offer is joined to
 _TEXT_WIDTH = 0.1  # a cosine of 0.9 weighs 1/e
+_UNRELATED = 0.3  # a cosine below joins nothing
 _STRANGE = 0.05  # weight of no material at all
 _COSINE_STEPS = np.float32(4096.0)
 _LEVEL = 10_000_000  # keys of one level lie below those of the next
@@ -276,7 +277,7 @@ def _cosine(texts: Floats, materials: Floats) -> Floats:
 
 def _edge_weights(cosine: Floats) -> Floats:
     """Weights that add up to 1 where a text is known, and to hardly anything where none is alike."""
-    weight = np.exp((cosine - 1.0) / _TEXT_WIDTH)
+    weight = np.where(cosine >= _UNRELATED, np.exp((cosine - 1.0) / _TEXT_WIDTH), 0.0)
     return np.asarray(weight / (weight.sum(axis=1, keepdims=True) + _STRANGE), dtype=np.float32)
 
 
@@ -285,7 +286,9 @@ def _alike(materials: Floats, texts: Floats) -> Matrix:
     columns, cosine = closest_materials(materials, texts)
     starts = columns.shape[1] * np.arange(len(texts) + 1)
     flat = _edge_weights(cosine).ravel(), columns.ravel(), starts
-    return sparse.csr_matrix(flat, shape=(len(texts), len(materials)))
+    edges = sparse.csr_matrix(flat, shape=(len(texts), len(materials)))
+    edges.eliminate_zeros()
+    return edges
 
 
 def key_level(keys: Keys) -> Rows:

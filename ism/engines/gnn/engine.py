@@ -48,7 +48,7 @@ class GnnEngine(Engine):
         return {
             "width": Param(32, 8, 128, log=True, unit="numbers in a state"),
             "dropout": Param(0.1, 0.0, 0.6),
-            "learning_rate": Param(0.01, 0.0005, 0.05, log=True),
+            "learning_rate": Param(0.005, 0.0005, 0.05, log=True),
             "weight_decay": Param(0.01, 0.0001, 1.0, log=True),
             "epochs": Param(60, 1, 300, unit="epochs at most"),
             "patience": Param(6, 1, 50, unit="epochs without gain"),

@@ -16,7 +16,7 @@ from ism.engines.gnn.removal import Removal, utilities_without
 
 _PRECEDENTS = 12  # taken away in turn: those that have most in common with the pair
 _MOST = 4
-_LEAST = 0.02  # of the score; a smaller drop is no reason
+_LEAST = 0.1  # log odds; a smaller drop is no reason
 _OFFER_EDGES: dict[str, tuple[ReasonKind, str]] = {
     "material": ("similarity", "The offer resembles materials that were exchanged before, such as “{material}”"),
     "waste": ("similarity", "The offer's List-of-Waste code ties it to earlier exchanges of such waste"),
@@ -44,14 +44,10 @@ def edge_reasons(weights: Weights, embedding: Embedding, market: Market, one: Of
     """Up to four edges and precedents whose removal lowers the score most, strongest first."""
     pair = _Pair(market, embedding, one, offer_nodes(embedding.graph, one), row)
     removals = [Removal(), *_removals(pair)]
-    scores = probability(weights, utilities_without(weights, embedding, one, pair.joined, row, removals))
-    drops = scores[0] - scores[1:]
-    order = np.argsort(-drops, kind="stable")[:_MOST]
-    return [
-        _reason(removals[place + 1], pair, float(scores[0]), float(scores[place + 1]))
-        for place in order
-        if drops[place] > _LEAST * scores[0]
-    ]
+    utility = utilities_without(weights, embedding, one, pair.joined, row, removals)
+    falls, scores = utility[0] - utility[1:], probability(weights, utility).astype(np.float64)
+    chosen = [place for place in np.argsort(-falls, kind="stable")[:_MOST] if falls[place] >= _LEAST]
+    return [_reason(removals[place + 1], pair, float(scores[0]), float(scores[place + 1])) for place in chosen]
 
 
 def _removals(pair: _Pair) -> list[Removal]:
@@ -88,13 +84,19 @@ def _reason(removal: Removal, pair: _Pair, score: float, left: float) -> Reason:
         kind, sentence = _OFFER_EDGES[removal.offer] if removal.offer else _HOME_EDGES[removal.home]
         text, lost = sentence.format(receiver=pair.market.receivers.names[pair.row], material=_closest(pair)), "this tie"
     return Reason(
-        text=f"{text}; without {lost} its score falls from {score:.2f} to {left:.2f}.",
+        text=f"{text}; without {lost} its score falls from {_told(score, left)}.",
         kind=kind,
         source=source,
         engine="gnn",
-        strength=round(score - left, 4),
-        detail={"score": round(score, 4), "score_without": round(left, 4), "drop": round(score - left, 4)},
+        strength=score - left,
+        detail={"score": score, "score_without": left, "drop": score - left},
     )
+
+
+def _told(score: float, left: float) -> str:
+    """Both scores with as many digits as it takes to see that they differ."""
+    digits = next((digits for digits in range(2, 6) if f"{score:.{digits}f}" != f"{left:.{digits}f}"), 6)
+    return f"{score:.{digits}f} to {left:.{digits}f}"
 
 
 def _closest(pair: _Pair) -> str:

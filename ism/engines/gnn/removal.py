@@ -107,8 +107,8 @@ class _Pair:
         took = self.market.graph.about["receiver"]
         counts = np.asarray([self.market.edges.degree("receiver")[self.row], *self._sector_values(self.market.edges.degree("taken"))])
         total = took.shape[0] - np.asarray([removal.precedent >= 0 for removal in self.removals], dtype=np.float32)
-        shares = log_share(counts[None, :] - self._ends(), total[:, None]) - self.market.index.popular[self.row]
-        return shares @ self.weights["popular"]  # on top of the embedding's bias, which has the whole market's
+        shares = log_share(counts[None, :] - self._ends(), total[:, None])
+        return np.asarray(shares @ self.weights["popular"], dtype=np.float32)
 
     def paths(self) -> Floats:
         """What the counted paths are worth."""
