@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class Settings(BaseSettings):
@@ -27,6 +28,12 @@ class Settings(BaseSettings):
     port: int = Field(5001, ge=1, le=65535, alias="MONITORING_PORT", description="TCP port to listen on.")
     log_level: LogLevel = Field("INFO", alias="LOG_LEVEL", description="Least severe level that is logged.")
     text_model: Path | None = Field(None, description="Folder of a BERT sentence model; the bundled MiniLM when unset.")
+    device: Device = Field(
+        "auto", description="What training runs on: auto (a GPU where there is one), cpu or cuda; serving needs none."
+    )
+    fit_seconds: Annotated[float, Field(gt=0)] = Field(
+        3600.0, description="Longest time that fitting the engines at the first start may take, in seconds."
+    )
     demo_market: bool = Field(
         True, description="Whether an empty data folder starts with the documented demonstration market."
     )

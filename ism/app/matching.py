@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ism.app.fitting import FittingTask, fit_apart
 from ism.app.pairing import with_company
 from ism.app.telling import hazard_of, reasons_for
 from ism.data.build import BuiltMarket, build_market
@@ -24,9 +25,9 @@ from ism.domain.market import Company, Exchange, Listing, Offer, Recommendation
 from ism.domain.match import Match, MatchedReceiver, MatchFilters, MatchResult
 from ism.engines import catalog
 from ism.engines.base import Snapshot
-from ism.fusion.fit import FittedFusion, FusedScores, fit_fusion
+from ism.fusion.fit import FittedFusion, FusedScores
 from ism.fusion.retrieve import retrieve
-from ism.fusion.store import load_fusion, save_fusion, versions
+from ism.fusion.store import load_fusion, versions
 from ism.fusion.weighted_sum import DEFAULT_WEIGHTS
 from ism.settings import Settings
 from ism.storage import Store
@@ -161,8 +162,9 @@ class MatchService:
     def _fusion(self, built: BuiltMarket) -> FittedFusion:
         names = [name for name in catalog.names() if name in DEFAULT_WEIGHTS]  # a guest without a weight says nothing
         if not (self._folder / "fusion.json").is_file():
-            makers = {name: partial(catalog.make, name, self._encoder) for name in names}
-            save_fusion(fit_fusion(Snapshot(built.market, built.groups), makers), self._folder)
+            snapshot, settings = Snapshot(built.market, built.groups), self._settings
+            task = FittingTask(snapshot, tuple(names), self._encoder, settings.device, self._folder)
+            fit_apart(task, settings.fit_seconds)
         return load_fusion(self._folder, {name: partial(catalog.load, name, encoder=self._encoder) for name in names})
 
     def _answer(self, serving: _Serving, offer: Offer, offers: OfferArrays, rows: Rows, top: int) -> MatchResult:

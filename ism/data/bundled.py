@@ -31,6 +31,10 @@ class BundledVectors:
         self._encoder = encoder
         self._vectors: dict[bytes, Vectors] | None = None
 
+    def __reduce__(self) -> tuple[type[BundledVectors], tuple[TextEncoder]]:
+        """Sent to another process, it reads its vectors there."""
+        return BundledVectors, (self._encoder,)
+
     @property
     def name(self) -> str:
         """Name of the encoder underneath."""

@@ -100,6 +100,10 @@ class SentenceModel:
         self._weights: dict[str, Vectors] | None = None
         self._tokenizer: Tokenizer | None = None
 
+    def __reduce__(self) -> tuple[type[SentenceModel], tuple[Path, int]]:
+        """Sent to another process, it reads its folder there."""
+        return SentenceModel, (self._folder, self._max_tokens)
+
     @cached_property
     def name(self) -> str:
         """A digest of what decides the vectors: configuration, cut, vocabulary and a sample of the weights."""
@@ -225,7 +229,12 @@ class CachedEncoder:
         self._memory: dict[bytes, Vectors] = {}
         self._limit = memory_limit
         self._lock = threading.RLock()
+        self._path = path
         self._file = None if path is None else _cache_file(path)
+
+    def __reduce__(self) -> tuple[type[CachedEncoder], tuple[TextEncoder, Path | None, int]]:
+        """Sent to another process, it opens its file there."""
+        return CachedEncoder, (self._encoder, self._path, self._limit)
 
     @property
     def name(self) -> str:

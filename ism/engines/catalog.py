@@ -45,9 +45,9 @@ def engine_class(name: str) -> type[Engine]:
     raise NotFoundError("engine", name)
 
 
-def make(name: str, encoder: TextEncoder) -> Engine:
-    """A new engine, with the encoder where its constructor takes one."""
-    return with_encoder(engine_class(name), encoder)()
+def make(name: str, encoder: TextEncoder, device: str = "auto") -> Engine:
+    """A new engine, with the encoder and the device of training where its constructor takes them."""
+    return with_encoder(engine_class(name), encoder, device)()
 
 
 def load(name: str, folder: Path, encoder: TextEncoder) -> Engine:
@@ -59,7 +59,9 @@ def load(name: str, folder: Path, encoder: TextEncoder) -> Engine:
     return with_encoder(engine_class(name).load, encoder)(folder)
 
 
-def with_encoder(function: Callable[..., Engine], encoder: TextEncoder) -> Callable[..., Engine]:
-    """A constructor or `Engine.load`, with the encoder given where it takes one."""
-    takes = "encoder" in inspect.signature(function).parameters
-    return partial(function, encoder=encoder) if takes else function
+def with_encoder(function: Callable[..., Engine], encoder: TextEncoder, device: str = "auto") -> Callable[..., Engine]:
+    """A constructor or `Engine.load`, with the encoder and the device given where it takes them."""
+    takes = inspect.signature(function).parameters
+    offered = {"encoder": encoder, "device": device}
+    given = {name: value for name, value in offered.items() if name in takes}
+    return partial(function, **given) if given else function

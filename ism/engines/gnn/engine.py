@@ -42,6 +42,11 @@ class GnnEngine(Engine):
         self._training: dict[str, float] = {}
         self._embeddings: weakref.WeakKeyDictionary[Market, Embedding] = weakref.WeakKeyDictionary()
 
+    @property
+    def training(self) -> dict[str, float]:
+        """How the training went: the best epoch (0 where nothing was learnt) and its loss in nats an offer."""
+        return dict(self._training)
+
     @classmethod
     def search_space(cls) -> dict[str, Param]:
         """Parameters of network and training."""

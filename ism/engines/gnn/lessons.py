@@ -33,12 +33,14 @@ class Lesson:
     """The offers of one fold in the market without them.
 
     Attributes:
+        market: without the precedents of the fold; ``graph``, ``edges`` and ``index`` are its.
         offers: ``q`` offers; ``joined`` the same as nodes.
         right: for companies and for sectors ``[q, n]`` share of each right receiver; rows add up to 1 or are empty.
         pools: for companies and for sectors, rows that may be right.
         hard: ``[q, k]`` receivers that are hard to tell from the right ones.
     """
 
+    market: Market
     graph: MarketGraph
     edges: Edges
     index: PathIndex
@@ -118,7 +120,7 @@ def _lesson(market: Market, offers: OfferArrays, takers: list[Rows], rng: np.ran
     pools = np.flatnonzero(known & ~sector).astype(np.intp), np.flatnonzero(known & sector).astype(np.intp)
     shares = tuple(_shares([right[kind][q] for q in keep], size) for kind in range(2))
     hard = _hard(market, index, offers, [right[0][q] for q in keep], pools[0], rng)
-    return Lesson(graph, graph_edges(graph), index, offers, joined, (shares[0], shares[1]), pools, hard)
+    return Lesson(market, graph, graph_edges(graph), index, offers, joined, (shares[0], shares[1]), pools, hard)
 
 
 def _shares(rows: list[Rows], size: int) -> sparse.csr_matrix:

@@ -1,0 +1,123 @@
+"""Engines fitted in a process of their own, which is gone when they are written.
+
+Fitting needs libraries of several hundred MB (torch, scikit-learn) that serving never uses. What a process has loaded it
+keeps, so the serving process hands market, encoder and settings to a child and reads the folder that it writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ism.data.text import TextEncoder
+from ism.domain.errors import EngineError
+from ism.engines import catalog
+from ism.engines.base import Snapshot
+from ism.fusion.fit import fit_fusion
+from ism.fusion.store import save_fusion
+
+_HEAD = 8  # bytes that tell the length of a task
+_SHOWN = 2000  # characters of what a child that failed had to say
+
+_log = logging.getLogger("ism")
+
+
+@dataclass(frozen=True)
+class FittingTask:
+    """What is fitted, and where to.
+
+    Attributes:
+        names: engines, by their name in the catalogue.
+        encoder: must survive pickling; it opens its files again in the child.
+        device: what training runs on: ``auto``, ``cpu`` or ``cuda``.
+        folder: takes the fitted fusion; whole or not at all.
+    """
+
+    snapshot: Snapshot
+    names: tuple[str, ...]
+    encoder: TextEncoder
+    device: str
+    folder: Path
+    seed: int = 0
+
+    def run(self) -> None:
+        """Fit, calibrate and write, in this process."""
+        makers = {name: partial(catalog.make, name, self.encoder, self.device) for name in self.names}
+        save_fusion(fit_fusion(self.snapshot, makers, self.seed), self.folder)
+
+
+def fit_apart(task: FittingTask, limit_s: float) -> None:
+    """Run a task in a child process and wait for it.
+
+    Args:
+        task: what to fit.
+        limit_s: longest time that it may take, in seconds; then the child is ended.
+
+    Raises:
+        EngineError: the child failed or took too long; the folder is as it was before.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "ism.app.fitting"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env=environment,
+        )
+        try:
+            _send(child, task)
+            child.wait(limit_s)
+        except subprocess.TimeoutExpired as error:
+            remedy = "Give it more time (ISM_FIT_SECONDS) or a smaller market."
+            raise EngineError(f"Fitting the engines took longer than {limit_s:g} s and was ended. {remedy}") from error
+        finally:
+            child.kill()
+            child.wait()
+            if child.stdin is not None:
+                with suppress(BrokenPipeError):
+                    child.stdin.close()
+        if child.returncode:
+            said.seek(0)
+            raise _failure(child.returncode, said.read().decode("utf-8", "replace").strip())
+
+
+def main() -> None:
+    """Run the task that comes in on standard input; end when whoever sent it is gone."""
+    size = int.from_bytes(sys.stdin.buffer.read(_HEAD), "big")
+    task = pickle.loads(sys.stdin.buffer.read(size))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    task.run()
+
+
+def _send(child: subprocess.Popen[bytes], task: FittingTask) -> None:
+    """Through a pipe to the own child, which stays open: nobody else can have written it, and its end is a sign."""
+    whole = pickle.dumps(task)
+    with suppress(BrokenPipeError):  # a child that is gone already says why by its exit code
+        if child.stdin is not None:
+            child.stdin.write(len(whole).to_bytes(_HEAD, "big") + whole)
+            child.stdin.flush()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def _failure(code: int, said: str) -> EngineError:
+    _log.error("Fitting the engines failed:\n%s", said[-_SHOWN:])
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return EngineError(f"Fitting the engines ended with {how}: {said.rpartition(chr(10))[2] or 'nothing was said'}.")
+
+
+if __name__ == "__main__":
+    main()
