@@ -1,7 +1,7 @@
 """Engines fitted in a process of their own, which is gone when they are written.
 
-Fitting needs libraries of several hundred MB (torch, scikit-learn) that serving never uses. What a process has loaded it
-keeps, so the serving process hands market, encoder and settings to a child and reads the folder that it writes.
+Fitting needs libraries of several hundred MB (torch, scikit-learn) that serving never uses. What a process has loaded
+it keeps, so the serving process hands market and encoder to a child and reads the folder that it writes.
 """
 
 from __future__ import annotations

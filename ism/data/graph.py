@@ -1,6 +1,6 @@
 """The market as a heterogeneous graph: what a graph network reads.
 
-Nodes are precedents, receivers, materials, wastes (List-of-Waste codes of all levels), sectors (NACE codes of all levels)
+Nodes are precedents, receivers, materials, wastes (List-of-Waste codes of all levels), sectors (NACE codes likewise)
 and places (cells of two sizes). Every precedent is joined to what it was about and to who took it; receivers are joined
 to their sectors and places. Nothing in it is learnt, and no node is known by its identity alone: each has features (the
 vector of its text, its code's hierarchy, its place), so that a node added a minute ago is as good as an old one.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,7 @@ _LEVEL = 10_000_000  # keys of one level lie below those of the next
 _OCTAVES = 4
 
 Keys = npt.NDArray[np.int64]
-Matrix = sparse.csr_matrix
+Matrix: TypeAlias = sparse.csr_matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ def place_keys(latitude: Floats, longitude: Floats) -> Keys:
 
 
 def code_features(codes: Ints) -> Floats:
-    """``[n, CODE_WIDTH]`` sum of a fixed random direction for each ancestor, so that kin codes are alike; 0 for none."""
+    """``[n, CODE_WIDTH]`` sum of a fixed random direction for each ancestor: kin codes are alike; 0 for none."""
     keys = code_keys(codes)
     with np.errstate(over="ignore"):  # the mixing of splitmix64 (Steele et al. 2014) is arithmetic modulo 2^64
         mixed = keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -148,7 +149,9 @@ def place_features(latitude: Floats, longitude: Floats) -> Floats:
     """``[n, PLACE_WIDTH]`` sines and cosines of the point on the unit sphere at four scales; 0 where unknown."""
     points = sphere_points(latitude, longitude)
     known = np.isfinite(points[:, :1])
-    turns = (np.nan_to_num(points)[:, :, None] * np.float32(np.pi) * 2.0 ** np.arange(_OCTAVES)).reshape(len(points), PLACE_WIDTH // 2)
+    turns = (np.nan_to_num(points)[:, :, None] * np.float32(np.pi) * 2.0 ** np.arange(_OCTAVES)).reshape(
+        len(points), PLACE_WIDTH // 2
+    )
     waves = np.concatenate([np.sin(turns), np.cos(turns)], axis=1) / np.sqrt(PLACE_WIDTH / 2)
     return np.where(known, waves, 0.0).astype(np.float32)
 
@@ -262,7 +265,7 @@ def closest_materials(materials: Floats, texts: Floats, more: int = 0) -> tuple[
 
 
 def alike_weights(materials: Floats, text: Floats, gone: npt.NDArray[np.bool_]) -> Floats:
-    """``[r, u]`` weights of the edges from a text ``[1, d]`` to these materials, without those that are gone ``[r, u]``."""
+    """``[r, u]`` weights of the edges from a text ``[1, d]`` to materials, without those ``[r, u]`` that are gone."""
     cosine = np.where(gone, -np.inf, _cosine(text, materials))
     if cosine.shape[1] > _MATERIALS:
         least = -np.sort(-cosine, axis=1)[:, _MATERIALS - 1 : _MATERIALS]

@@ -26,7 +26,9 @@ def task(tmp_path):
 
 def test_a_child_writes_what_this_process_would_have_fitted(task):
     fit_apart(task, 120.0)
-    loaded = load_fusion(task.folder, {"knowledge_graph": lambda folder: catalog.load("knowledge_graph", folder, ENCODER)})
+    loaded = load_fusion(
+        task.folder, {"knowledge_graph": lambda folder: catalog.load("knowledge_graph", folder, ENCODER)}
+    )
     makers = {"knowledge_graph": lambda: catalog.make("knowledge_graph", ENCODER)}
     here, case = fit_fusion(task.snapshot, makers), sample(ENCODER)
     for fusion in (loaded, here):

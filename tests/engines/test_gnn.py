@@ -1,4 +1,4 @@
-"""The graph network: the same in torch and in numpy, exact removals, new nodes, and a degraded result where it must be."""
+"""The graph network: the same in torch and in numpy, exact removals, new nodes, degraded results."""
 
 import subprocess
 import sys
@@ -99,7 +99,10 @@ def test_reasons_tell_the_score_that_would_be_left(case, engine):
 def test_a_company_of_a_minute_ago_is_scored_by_its_sector_and_place(case, engine):
     """Without training again, a new cement works is worth more for fly ash than a new software house beside it."""
     firms = [company for company in case.built.companies if company is not None]
-    new = [Company("new-cement", "New cement", "23.51", "DE", 50.1, 8.1), Company("new-it", "New IT", "62.01", "DE", 50.1, 8.1)]
+    new = [
+        Company("new-cement", "New cement", "23.51", "DE", 50.1, 8.1),
+        Company("new-it", "New IT", "62.01", "DE", 50.1, 8.1),
+    ]
     newer = build_market([*firms, *new], (), past_exchanges(), ENCODER, classes=())
     scores = engine.score(newer.market, case.obvious)[0]
     assert scores[newer.row_of["new-cement"]] > scores[newer.row_of["new-it"]]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from ism.data.graph import MarketGraph, Matrix, OfferNodes, market_graph, offer_nodes
-from ism.data.market import Floats, Ints, Market, OfferArrays, Rows
+from ism.data.graph import KNOWN, MarketGraph, Matrix, OfferNodes, market_graph, offer_nodes
+from ism.data.market import Floats, Market, OfferArrays, Rows
 from ism.engines.gnn.forward import (
     HOMES,
-    KNOWN,
     NODES,
     Edges,
     Ends,
@@ -45,7 +45,7 @@ class Embedding:
     first: dict[str, Floats]
     precedents: Floats
     heard: dict[str, Floats]
-    lived: dict[str, Ints]
+    lived: dict[str, Rows]
     nodes: dict[str, Floats]
     ends: Ends
 
@@ -67,7 +67,9 @@ def embed(weights: Weights, market: Market) -> Embedding:
         kind: node_states(weights, kind, first[kind], told[kind], told["taken"] if kind == "sector" else None)
         for kind in NODES
     }
-    ends = end_states(weights, "home", nodes["receiver"], graph.receivers, {kind: edges.homes[kind] @ nodes[kind] for kind in HOMES})
+    ends = end_states(
+        weights, "home", nodes["receiver"], graph.receivers, {kind: edges.homes[kind] @ nodes[kind] for kind in HOMES}
+    )
     index = path_index(graph, market)
     ends = replace(ends, bias=ends.bias + index.popular @ weights["popular"])
     lived = {kind: np.bincount(graph.homes[kind].indices, minlength=graph.homes[kind].shape[1]) for kind in HOMES}
@@ -76,10 +78,10 @@ def embed(weights: Weights, market: Market) -> Embedding:
 
 def row_nodes(matrix: Matrix, row: int) -> Rows:
     """Columns of a row."""
-    return matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]].astype(np.intp)
+    return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]], dtype=np.intp)
 
 
-def probability(weights: Weights, utility: Floats) -> Floats:
+def probability(weights: Weights, utility: Floats | npt.NDArray[np.float64]) -> Floats:
     """Scores in 0..1 of utilities: one half where the receivers that took an offer lay on average."""
     return np.asarray(1.0 / (1.0 + np.exp(np.clip(weights["offset"] - utility, -80.0, 80.0))), dtype=np.float32)
 
@@ -95,7 +97,9 @@ def utilities(weights: Weights, market: Embedding, offers: OfferArrays, rows: Ro
     """``[q, n]`` how much each offer and receiver belong together, on the scale of a logit."""
     joined = offer_nodes(market.graph, offers)
     asked, home = embed_offers(weights, market, joined), market.ends
-    product, bias, distance = (part if rows is None else part[rows] for part in (home.product, home.bias, home.distance))
+    product, bias, distance = (
+        part if rows is None else part[rows] for part in (home.product, home.bias, home.distance)
+    )
     out = np.asarray(asked.product @ product.T + bias, dtype=np.float32)
     out += count_paths(market.index, joined).weighed(weights["paths"], rows)
     for q in range(len(offers)):

@@ -1,8 +1,8 @@
 """The graph-network engine: how well a receiver's place in the market's graph fits an offer's.
 
-A heterogeneous graph network (`ism.data.graph`, `network`) gives every receiver and every offer a state from its features
-and its neighbours. A decoder joins two states: their product, paths that lead from one to the other, and their distance.
-Nothing is learnt of a single node, so that a company or offer of a minute ago is scored without training again.
+A heterogeneous graph network (`ism.data.graph`, `network`) gives every receiver and every offer a state from its
+features and its neighbours. A decoder joins two states: their product, paths that lead from one to the other, and their
+distance. Nothing is learnt of a single node, so that a company of a minute ago is scored without training again.
 """
 
 from __future__ import annotations

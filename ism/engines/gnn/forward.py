@@ -47,7 +47,7 @@ class Edges:
 
     def degree(self, kind: str) -> Floats:
         """``[nodes]`` how many precedents speak to each node."""
-        return np.diff(self.spread[kind].indptr).astype(np.float32)
+        return np.asarray(np.diff(self.spread[kind].indptr), dtype=np.float32)
 
 
 def graph_edges(graph: MarketGraph) -> Edges:
@@ -128,18 +128,22 @@ def first_states(weights: Weights, graph: MarketGraph) -> dict[str, Floats]:
 def offer_states(weights: Weights, offers: OfferNodes) -> Floats:
     """``[q, width]`` of offers before any message."""
     own = linear(weights, "text", offers.texts) + linear(weights, "place", offers.places)
-    return own + linear(weights, "code_waste", offers.codes["waste"]) + linear(weights, "code_sector", offers.codes["sector"])
+    return (
+        own
+        + linear(weights, "code_waste", offers.codes["waste"])
+        + linear(weights, "code_sector", offers.codes["sector"])
+    )
 
 
 def precedent_states(weights: Weights, known: Floats, heard: Mapping[str, Floats]) -> Floats:
     """``[p, width]`` of precedents that heard these messages, by node type."""
-    return _relu(sum(convolved(weights, f"gather.{kind}", heard[kind], known) for kind in NODES))
+    return _relu(*(convolved(weights, f"gather.{kind}", heard[kind], known) for kind in NODES))
 
 
 def node_states(weights: Weights, kind: str, own: Floats, heard: Floats, taken: Floats | None = None) -> Floats:
     """``[nodes, width]`` of nodes of a type that heard these messages from precedents."""
-    out = convolved(weights, f"spread.{kind}", heard, own)
-    return _relu(out if taken is None else out + convolved(weights, "spread.taken", taken, own))
+    also = () if taken is None else (convolved(weights, "spread.taken", taken, own),)
+    return _relu(convolved(weights, f"spread.{kind}", heard, own), *also)
 
 
 def end_states(weights: Weights, side: str, own: Floats, texts: Floats, heard: Mapping[str, Floats]) -> Ends:
@@ -152,7 +156,7 @@ def end_states(weights: Weights, side: str, own: Floats, texts: Floats, heard: M
         texts: ``[n, d]`` vectors of their texts.
         heard: node type -> ``[n, width]`` messages.
     """
-    hidden = _relu(sum(convolved(weights, f"{side}.{kind}", told, own) for kind, told in heard.items()))
+    hidden = _relu(*(convolved(weights, f"{side}.{kind}", told, own) for kind, told in heard.items()))
     said = linear(weights, "text", texts) * weights["text_gain"]
     product = np.concatenate([linear(weights, f"{side}_product", hidden), said], axis=1)
     bias = linear(weights, "home_bias", hidden)[:, 0] if side == "home" else np.zeros(len(own), np.float32)
@@ -174,7 +178,11 @@ def convolved(weights: Weights, name: str, heard: Floats, own: Floats) -> Floats
 def mean_rows(matrix: Matrix) -> Matrix:
     """Rows that add up to 1, where there is anything."""
     count = np.maximum(np.diff(matrix.indptr), 1)
-    return sparse.csr_matrix((matrix.data / np.repeat(count, np.diff(matrix.indptr)), matrix.indices, matrix.indptr), matrix.shape, dtype=np.float32)
+    return sparse.csr_matrix(
+        (matrix.data / np.repeat(count, np.diff(matrix.indptr)), matrix.indices, matrix.indptr),
+        matrix.shape,
+        dtype=np.float32,
+    )
 
 
 def loudness(count: Floats) -> Floats:
@@ -184,8 +192,14 @@ def loudness(count: Floats) -> Floats:
 
 def _told(matrix: Matrix) -> Matrix:
     count = np.diff(matrix.indptr).astype(np.float32)
-    return sparse.csr_matrix((np.repeat(loudness(count), np.diff(matrix.indptr)), matrix.indices, matrix.indptr), matrix.shape)
+    return sparse.csr_matrix(
+        (np.repeat(loudness(count), np.diff(matrix.indptr)), matrix.indices, matrix.indptr), matrix.shape
+    )
 
 
-def _relu(x: Floats) -> Floats:
-    return np.maximum(x, np.float32(0.0))
+def _relu(*parts: Floats) -> Floats:
+    """Rectified sum."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole + part
+    return np.maximum(whole, np.float32(0.0))

@@ -67,18 +67,24 @@ def chosen_device(device: str) -> torch.device:
     """
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
-        raise ConfigurationError("device: 'cuda' was asked for, but no GPU can be used here. Set ISM_DEVICE=auto or cpu.")
+        raise ConfigurationError(
+            "device: 'cuda' was asked for, but no GPU can be used here. Set ISM_DEVICE=auto or cpu."
+        )
     return torch.device("cuda" if there and device != "cpu" else "cpu")
 
 
 class _Course:
     """One training: lessons in random order, epoch after epoch, until the last lesson is answered no better."""
 
-    def __init__(self, network: GraphNetwork, lessons: list[Lesson], values: Mapping[str, ParamValue], seed: int) -> None:
+    def __init__(
+        self, network: GraphNetwork, lessons: list[Lesson], values: Mapping[str, ParamValue], seed: int
+    ) -> None:
         device = next(network.parameters()).device
         self._network, self._rng = network, np.random.default_rng(seed)
         *self._taught, self._aside = (_Desk(lesson, device) for lesson in lessons)
-        self._test = [(rows, self._aside.lesson.pool(rows, self._rng)) for rows in _batches(np.arange(len(lessons[-1])))]
+        self._test = [
+            (rows, self._aside.lesson.pool(rows, self._rng)) for rows in _batches(np.arange(len(lessons[-1])))
+        ]
         self._epochs, self._patience = int(values["epochs"]), int(values["patience"])
         decayed = [value for name, value in network.named_parameters() if name not in _KNOWN_BEFOREHAND]
         kept = [value for name, value in network.named_parameters() if name in _KNOWN_BEFOREHAND]
@@ -100,7 +106,7 @@ class _Course:
                 break
         self._network.load_state_dict(best)
         with torch.no_grad():
-            self._network.offset.fill_(self._usual_utility())
+            self._network.get_buffer("offset").fill_(self._usual_utility())
         return {"epochs": best_epoch, "loss": best_loss}
 
     def _teach(self) -> None:
@@ -111,7 +117,7 @@ class _Course:
                 pool = desk.lesson.pool(batch, self._rng)
                 self._optimiser.zero_grad()
                 loss = desk.loss(self._network, batch, pool)
-                loss.backward()  # type: ignore[no-untyped-call]  # torch has no type here
+                loss.backward()
                 torch.nn.utils.clip_grad_norm_(self._network.parameters(), _LONGEST_STEP)
                 self._optimiser.step()
 

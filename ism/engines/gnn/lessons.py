@@ -146,4 +146,3 @@ def _hard(
         near = np.clip(rank + rng.integers(-20, 21, _AS_POPULAR), 0, len(firms) - 1)
         out[q, _NEAREST:] = by_degree[near]
     return out
-

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GraphConv
+from torch_geometric.nn import GraphConv  # type: ignore[import-untyped]  # ships no types
 
 from ism.data.graph import CODE_WIDTH, KNOWN, PLACE_WIDTH, MarketGraph, Matrix, OfferNodes
 from ism.data.market import Floats
 from ism.engines.gnn.forward import HOMES, NODES, Edges, head_sizes, offer_edges
-from ism.engines.gnn.paths import DISTANCES, ENDS, KINDS
+from ism.engines.gnn.paths import KINDS
 
 Messages = dict[str, tuple[Tensor, Tensor]]  # name -> edge index [2, edges] (source, target) and weights [edges]
 
@@ -42,11 +42,10 @@ class GraphNetwork(nn.Module):
         self.spread = _convolutions((*NODES, "taken"), width, width)
         self.home = _convolutions(HOMES, width, width)
         self.offer = _convolutions(KNOWN, width, width)
-        for name, size in head_sizes(width).items():
-            setattr(self, name, nn.Linear(width, size))
-            with torch.no_grad():
-                getattr(self, name).weight.mul_(_QUIET)
-                getattr(self, name).bias.zero_()
+        heads = {name: _head(width, size) for name, size in head_sizes(width).items()}
+        self.home_product, self.home_distance = heads["home_product"], heads["home_distance"]
+        self.offer_product, self.offer_distance = heads["offer_product"], heads["offer_distance"]
+        self.home_bias = heads["home_bias"]
         self.text_gain = nn.Parameter(torch.full((1,), _TEXT_PRIOR))
         self.paths = nn.Parameter(torch.tensor(_PATH_PRIOR).repeat(len(KINDS)))
         self.popular = nn.Parameter(torch.tensor(_PATH_PRIOR))
@@ -65,15 +64,17 @@ class GraphNetwork(nn.Module):
         }
         known = graph.features["known"]
         heard = [_told(self.gather[kind], first[kind], known, graph.gather[kind]) for kind in NODES]
-        precedents = self.drop(torch.relu(sum(heard)))
+        precedents = self.drop(torch.relu(torch.stack(heard).sum(dim=0)))
         told = {kind: _told(self.spread[kind], precedents, first[kind], graph.spread[kind]) for kind in NODES}
-        told["sector"] = told["sector"] + _told(self.spread["taken"], precedents, first["sector"], graph.spread["taken"])
+        told["sector"] = told["sector"] + _told(
+            self.spread["taken"], precedents, first["sector"], graph.spread["taken"]
+        )
         return {kind: self.drop(torch.relu(state)) for kind, state in told.items()}
 
     def receivers(self, graph: GraphTensors, nodes: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Products ``[n, 2 * width]``, distance weights ``[n, len(DISTANCES)]`` and biases ``[n]`` of all receivers."""
         heard = [_told(self.home[kind], nodes[kind], nodes["receiver"], graph.homes[kind]) for kind in HOMES]
-        hidden = self.drop(torch.relu(sum(heard)))
+        hidden = self.drop(torch.relu(torch.stack(heard).sum(dim=0)))
         product = torch.cat([self.home_product(hidden), self._said(graph.features["receiver"])], dim=1)
         return product, self.home_distance(hidden), self.home_bias(hidden)[:, 0]
 
@@ -82,7 +83,7 @@ class GraphNetwork(nn.Module):
         own = self.text(offers.features["text"]) + self.place(offers.features["place"])
         own = own + self.code_waste(offers.features["waste"]) + self.code_sector(offers.features["sector"])
         heard = [_told(self.offer[kind], nodes[kind], own, offers.edges[kind]) for kind in KNOWN]
-        hidden = self.drop(torch.relu(sum(heard)))
+        hidden = self.drop(torch.relu(torch.stack(heard).sum(dim=0)))
         product = torch.cat([self.offer_product(hidden), self._said(offers.features["text"])], dim=1)
         return product, self.offer_distance(hidden)
 
@@ -93,7 +94,8 @@ class GraphNetwork(nn.Module):
         }
 
     def _said(self, texts: Tensor) -> Tensor:
-        return self.text(texts) * self.text_gain
+        said: Tensor = self.text(texts) * self.text_gain
+        return said
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,10 @@ def graph_tensors(graph: MarketGraph, edges: Edges, device: torch.device) -> Gra
     }
     return GraphTensors(
         {name: _tensor(value, device) for name, value in features.items()},
-        *({name: _messages(value, device) for name, value in part.items()} for part in (edges.gather, edges.spread, edges.homes)),
+        *(
+            {name: _messages(value, device) for name, value in part.items()}
+            for part in (edges.gather, edges.spread, edges.homes)
+        ),
     )
 
 
@@ -137,9 +142,16 @@ def offer_tensors(offers: OfferNodes, device: torch.device) -> OfferTensors:
     return OfferTensors({name: _tensor(value, device) for name, value in features.items()}, edges)
 
 
-def _convolutions(names: tuple[str, ...], source: int, target: int) -> nn.ModuleDict:
-    width = source
-    return nn.ModuleDict({name: GraphConv((source, target), width) for name in names})
+def _head(width: int, size: int) -> nn.Linear:
+    head = nn.Linear(width, size)
+    with torch.no_grad():
+        head.weight.mul_(_QUIET)
+        head.bias.zero_()
+    return head
+
+
+def _convolutions(names: tuple[str, ...], width: int, target: int) -> nn.ModuleDict:
+    return nn.ModuleDict({name: GraphConv((width, target), width) for name in names})
 
 
 def _told(convolution: nn.Module, source: Tensor, target: Tensor, edges: tuple[Tensor, Tensor]) -> Tensor:

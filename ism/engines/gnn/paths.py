@@ -110,14 +110,14 @@ class PathCounts:
         coo = self.shares.tocoo()
         offer, kind = np.divmod(coo.row, len(KINDS))
         value = coo.data * weights.reshape(len(KINDS), len(ENDS))[kind, self.index.end[coo.col]]
-        found = np.bincount(offer.astype(np.int64) * (ends + 1) + coo.col, value, asked * (ends + 1))
-        found = found.astype(np.float32).reshape(asked, ends + 1)
+        summed = np.bincount(offer.astype(np.int64) * (ends + 1) + coo.col, value, asked * (ends + 1))
+        found: Floats = summed.astype(np.float32).reshape(asked, ends + 1)
         size = len(self.index.points)
-        out: Floats = found[:, :size] if rows is None else found[:, rows]
+        out = found[:, :size] if rows is None else found[:, rows]
         if ends == size:
             return out
         for level in self.index.sector_of:
-            out = out + found[:, level if rows is None else level[rows]]
+            out = np.asarray(out + found[:, level if rows is None else level[rows]], dtype=np.float32)
         return out
 
 

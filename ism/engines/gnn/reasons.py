@@ -76,13 +76,17 @@ def _related(pair: _Pair) -> Rows:
 
 
 def _reason(removal: Removal, pair: _Pair, score: float, left: float) -> Reason:
-    past, kind, source, lost = pair.market.precedents, "precedent", "", "it"
+    past, source, lost = pair.market.precedents, "", "it"
+    kind: ReasonKind = "precedent"
     if removal.precedent >= 0:
         text = f"The network leans on a precedent: {past.references[removal.precedent].rstrip('.')}"
         source = past.sources[removal.precedent]
     else:
         kind, sentence = _OFFER_EDGES[removal.offer] if removal.offer else _HOME_EDGES[removal.home]
-        text, lost = sentence.format(receiver=pair.market.receivers.names[pair.row], material=_closest(pair)), "this tie"
+        text, lost = (
+            sentence.format(receiver=pair.market.receivers.names[pair.row], material=_closest(pair)),
+            "this tie",
+        )
     return Reason(
         text=f"{text}; without {lost} its score falls from {_told(score, left)}.",
         kind=kind,

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ism.data.graph import KNOWN, LEVELS, OfferNodes, alike_weights, closest_materials
 from ism.data.market import Floats, OfferArrays, Rows
 from ism.engines.gnn.embedding import Embedding, row_nodes
-from ism.engines.gnn.forward import HOMES, Weights, end_states, loudness, node_states, offer_states
+from ism.engines.gnn.forward import HOMES, Ends, Weights, end_states, loudness, node_states, offer_states
 from ism.engines.gnn.paths import KINDS, distances, log_share
 
 
@@ -50,7 +50,7 @@ class _Around:
     states: Floats
 
 
-def utilities_without(  # noqa: PLR0913, PLR0917 - the pair, the network, and what to take away
+def utilities_without(
     weights: Weights, market: Embedding, offers: OfferArrays, joined: OfferNodes, row: int, removals: Sequence[Removal]
 ) -> npt.NDArray[np.float64]:
     """``[r]`` utility of the single offer with the receiver at ``row`` after each removal."""
@@ -80,7 +80,7 @@ class _Pair:
         }
         self.links = {kind: self._links(kind, linked[kind]) for kind in KNOWN}
 
-    def home(self):
+    def home(self) -> Ends:
         """Last layer of the receiver after each removal."""
         own = self._around("receiver", np.asarray([self.row], dtype=np.intp)).states[:, 0]
         heard = {}
@@ -91,7 +91,7 @@ class _Pair:
         texts = np.repeat(self.market.graph.receivers[self.row : self.row + 1], len(self.removals), axis=0)
         return end_states(self.weights, "home", own, texts, heard)
 
-    def offer(self):
+    def offer(self) -> Ends:
         """Last layer of the offer after each removal."""
         heard = {}
         for kind in KNOWN:
@@ -105,7 +105,9 @@ class _Pair:
     def popular(self) -> Floats:
         """What the receiver's and its sectors' shares of all precedents are worth."""
         took = self.market.graph.about["receiver"]
-        counts = np.asarray([self.market.edges.degree("receiver")[self.row], *self._sector_values(self.market.edges.degree("taken"))])
+        counts = np.asarray(
+            [self.market.edges.degree("receiver")[self.row], *self._sector_values(self.market.edges.degree("taken"))]
+        )
         total = took.shape[0] - np.asarray([removal.precedent >= 0 for removal in self.removals], dtype=np.float32)
         shares = log_share(counts[None, :] - self._ends(), total[:, None])
         return np.asarray(shares @ self.weights["popular"], dtype=np.float32)
@@ -158,7 +160,11 @@ class _Pair:
         degree = self.market.edges.degree(kind)[nodes]
         whole = self.market.heard[kind][nodes] / np.maximum(loudness(degree), 1e-12)[:, None]
         rows = np.asarray([max(removal.precedent, 0) for removal in self.removals], dtype=np.intp)
-        lost = self.market.precedents[rows] if len(self.market.precedents) else np.zeros((len(rows), whole.shape[1]), np.float32)
+        lost = (
+            self.market.precedents[rows]
+            if len(self.market.precedents)
+            else np.zeros((len(rows), whole.shape[1]), np.float32)
+        )
         left = whole[None] - gone[:, :, None] * lost[:, None, :]
         return np.asarray(left * loudness(degree[None] - gone)[:, :, None], dtype=np.float32)
 
