@@ -109,7 +109,7 @@ def _send(child: subprocess.Popen[bytes], task: FittingTask) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    os.read(sys.stdin.fileno(), 1)  # of the file itself: a buffered read would hold a lock that the exit needs
     os._exit(1)
 
 
