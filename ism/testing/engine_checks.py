@@ -100,7 +100,7 @@ def check_empty(make: MakeEngine, encoder: TextEncoder) -> None:
 
 
 def check_thin_markets(make: MakeEngine, encoder: TextEncoder) -> None:
-    """An engine learns and scores without precedents, needs or places; with one class; with one group."""
+    """An engine learns and scores without precedents, needs or places; with one class or group."""
     full = sample(encoder)
     past = full.built.market.precedents
     few = np.arange(3, dtype=np.intp)
@@ -111,6 +111,8 @@ def check_thin_markets(make: MakeEngine, encoder: TextEncoder) -> None:
         "nothing but companies": sample(encoder, exchanges=False, needs=False, places=False).snapshot,
         "one group": Snapshot(full.built.market, np.zeros(len(past), dtype=np.int32)),
         "three precedents": Snapshot(full.built.market.keeping(few), full.built.groups[few]),
+        "one precedent": Snapshot(full.built.market.keeping(few[:1]), full.built.groups[few[:1]]),
+        "each case a group": Snapshot(full.built.market, np.arange(len(past), dtype=np.int32)),
         "one class": one_class(full),
     }
     for name, snapshot in cases.items():
