@@ -128,8 +128,12 @@ def _request_row(item: Recommendation, now: datetime) -> Row:
     check_identifier("request_id", item.request_id)
     if item.created_at is not None:
         check_time("created_at", item.created_at)
+    offer_id = item.offer.get("offer_id")
+    if offer_id is not None:
+        check_identifier("offer.offer_id", offer_id)
     return {
         "request_id": item.request_id,
+        "offer_id": offer_id,
         "offer": as_json("offer", item.offer),
         "model_versions": as_json("model_versions", item.model_versions),
         "created_at": item.created_at or now,

@@ -185,8 +185,10 @@ request = Table(
     Column("offer", JSON, nullable=False),
     Column("model_versions", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("offer_id", identifier()),  # the listing that `offer` came from: late feedback may name it
     filled("request_id"),
     Index(None, "created_at"),
+    Index(None, "offer_id", "created_at"),
 )
 
 recommendation = Table(

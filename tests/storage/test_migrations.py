@@ -9,13 +9,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, inspect, text
+from sqlalchemy import Engine, MetaData, Text, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from ism.domain.errors import StorageError
 from ism.domain.market import Company, Exchange, Listing
 from ism.storage import Store, dialects, migrations, open_postgres, open_sqlite
-from ism.storage.schema import metadata
+from ism.storage.feedback_schema import metadata
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
@@ -66,7 +66,12 @@ def test_migrated_schema_is_that_of_the_metadata(engine: Engine) -> None:
 
 def test_identifiers_are_ordered_by_code_point_in_the_migrated_schema(engine: Engine) -> None:
     migrations.migrate(engine)
-    keys = {(table.name, column.name) for table in metadata.tables.values() for column in table.primary_key}
+    keys = {
+        (table.name, column.name)
+        for table in metadata.tables.values()
+        for column in table.primary_key
+        if isinstance(column.type, Text)
+    }
     if engine.dialect.name == "postgresql":
         reflected = MetaData()
         reflected.reflect(engine)
@@ -81,8 +86,20 @@ def test_down_and_up_again(engine: Engine) -> None:
     assert described(engine) == {}
     assert migrations.migrate(engine) is True
     with engine.connect() as connection:
-        assert connection.execute(metadata.tables["ism_counter"].select()).all() == [("market", 0)]
+        assert connection.execute(metadata.tables["ism_counter"].select()).all() == [("market", 0), ("feedback", 0)]
     assert migrations.migrate(engine) is False
+
+
+def test_a_request_logged_before_is_found_by_its_listing(engine: Engine) -> None:
+    migrations.migrate(engine, "0001")
+    logged = "INSERT INTO ism_request VALUES (:id, :offer, '{}', '2025-01-01')"
+    with engine.begin() as connection:
+        for key, offer in (("a", '{"offer_id": "ash"}'), ("b", '{"offer_id": null}'), ("c", "{}")):
+            connection.execute(text(logged), {"id": key, "offer": offer})
+    migrations.migrate(engine)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT request_id, offer_id FROM ism_request ORDER BY 1")).all()
+    assert found == [("a", "ash"), ("b", None), ("c", None)]
 
 
 def test_the_packaged_head_is_the_last_script() -> None:
