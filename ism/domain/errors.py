@@ -69,6 +69,10 @@ class StorageError(IsmError):
     """The database cannot do what was asked."""
 
 
+class StorageFullError(StorageError):
+    """There is no room left to write; reading goes on."""
+
+
 class DataFolderInUseError(StorageError):
     """Another process owns the data folder."""
 

@@ -1,4 +1,4 @@
-"""What must survive a restart: the market, what was shown, API keys and settings.
+"""What must survive a restart: the market, what was shown, what came of it, API keys and settings.
 
 Importing this package loads no database library; `open_store` does.
 """
@@ -15,6 +15,7 @@ from ism.storage.base import (
     Role,
     Store,
 )
+from ism.storage.feedback import FeedbackStore, FeedbackTotals, NewEvent
 from ism.storage.opening import open_postgres, open_sqlite, open_store
 
 __all__ = [
@@ -23,8 +24,11 @@ __all__ = [
     "ApiKey",
     "BulkResult",
     "Columns",
+    "FeedbackStore",
+    "FeedbackTotals",
     "MarketReader",
     "MarketValue",
+    "NewEvent",
     "Page",
     "Role",
     "Store",

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
 from ism.domain.market import Company, Exchange, Listing, Recommendation
+from ism.storage.feedback import FeedbackStore
 
 MarketValue: TypeAlias = Company | Listing | Exchange
 T = TypeVar("T", bound=MarketValue)
@@ -96,7 +97,8 @@ class Store(ABC):
         InvalidInputError: a value cannot be stored; names the field.
         NotFoundError: the identifier is not stored.
         ConflictError: the write contradicts what is stored.
-        StorageError: the database is closed, unreachable, busy or damaged; any method may raise it.
+        StorageError: the database is closed, unreachable, busy or damaged; any method may raise it. StorageFullError
+            when there is no room left to write: reading goes on.
     """
 
     # --- the market ---
@@ -192,6 +194,11 @@ class Store(ABC):
     @abstractmethod
     def get_request(self, request_id: str) -> list[Recommendation]:
         """All recommendations of one request, by rank."""
+
+    @property
+    @abstractmethod
+    def feedback(self) -> FeedbackStore:
+        """What happened after it was shown."""
 
     # --- callers and settings ---
 

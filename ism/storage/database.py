@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ism.domain.errors import ConflictError, StorageError
+from ism.domain.errors import ConflictError, StorageError, StorageFullError
 from ism.storage import dialects
 from ism.storage.lock import FolderLock
 
@@ -79,7 +79,8 @@ class Database:
                 f"{self.location}: all connections are in use. Retry, or run fewer requests at once."
             ) from error
         except DBAPIError as error:
-            raise StorageError(f"{self.location}: {_first_line(error)}. {_remedy(error)}") from error
+            kind = StorageFullError if _is_full(error) else StorageError
+            raise kind(f"{self.location}: {_first_line(error)}. {_remedy(error)}") from error
 
     def _open(self) -> Engine:
         if self._closed:
@@ -118,6 +119,11 @@ _REMEDIES = {
     "password": "Correct user and password in DATABASE_URL.",
     'database "': "Create the database, or correct its name in DATABASE_URL.",
 }
+
+
+def _is_full(error: DBAPIError) -> bool:
+    message = str(error.orig).lower()
+    return "disk is full" in message or "no space left" in message or getattr(error.orig, "sqlstate", "") == "53100"
 
 
 def _remedy(error: DBAPIError) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
+import orjson
 from sqlalchemy import (
+    JSON,
+    ColumnElement,
     Connection,
     Engine,
     Insert,
@@ -30,6 +34,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
 from ism.domain.errors import ConfigurationError, StorageError
+from ism.storage.schema import UtcDateTime
 
 WRITE_OPTION = "ism_write"
 BUSY_TIMEOUT_MS = 5_000
@@ -69,7 +74,13 @@ def rules_of(engine: Engine) -> DialectRules:
     return _RULES[engine.dialect.name]
 
 
-def upsert(connection: Connection, table: Table, kept: Iterable[str], source: Select[Any] | None = None) -> Insert:
+def upsert(
+    connection: Connection,
+    table: Table,
+    kept: Iterable[str],
+    source: Select[Any] | None = None,
+    computed: Mapping[str, ColumnElement[Any]] | None = None,
+) -> Insert:
     """``INSERT`` that replaces a stored row with the same key, except for the columns in ``kept``.
 
     Args:
@@ -77,6 +88,7 @@ def upsert(connection: Connection, table: Table, kept: Iterable[str], source: Se
         table: where to write.
         kept: columns whose stored value stays.
         source: complete rows; parameters when None.
+        computed: columns of a stored row whose new value follows from it.
     """
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert  # noqa: PLC0415 - only the dialect in use is loaded
@@ -87,7 +99,7 @@ def upsert(connection: Connection, table: Table, kept: Iterable[str], source: Se
     statement = insert(table) if source is None else insert(table).from_select(names, source)
     replaced = [name for name in names if name not in {*key, *kept}]
     return statement.on_conflict_do_update(
-        index_elements=key, set_={name: statement.excluded[name] for name in replaced}
+        index_elements=key, set_={**{name: statement.excluded[name] for name in replaced}, **(computed or {})}
     )
 
 
@@ -104,6 +116,15 @@ def bulk_writer(connection: Connection, table: Table, kept: Iterable[str]) -> Ca
     source = select(*(literal_column(f'"{column.name}"') for column in table.columns)).select_from(unpacked)
     packed = upsert(connection, table, kept, source)
     return lambda rows: connection.execute(packed, {"rows": json.dumps(rows, default=_iso)})
+
+
+def insert_new(connection: Connection, table: Table) -> Callable[[Sequence[tuple[Any, ...]]], int]:
+    """A function that inserts the complete rows that break no unique index, and returns how many these were.
+
+    JSON columns are given as text that is JSON already. Many rows go into one statement: the driver lets other threads
+    run only once for it, and must wait for them only once to go on, however busy they are.
+    """
+    return (_insert_new_sqlite if connection.dialect.name == "sqlite" else _insert_new_postgres)(connection, table)
 
 
 def limit_lock_wait(connection: Connection, seconds: float) -> None:
@@ -198,7 +219,63 @@ def without_foreign_keys(engine: Engine) -> Iterator[Connection]:
             check_pragmas(driver)
 
 
+_ROWS_AT_ONCE = (64, 16, 4, 1)  # a few sizes only, so that the driver finds each statement prepared
+
+
+def _insert_new_sqlite(connection: Connection, table: Table) -> Callable[[Sequence[tuple[Any, ...]]], int]:
+    times = [place for place, column in enumerate(table.columns) if isinstance(column.type, UtcDateTime)]
+
+    def insert(rows: Sequence[tuple[Any, ...]]) -> int:
+        inserted = start = 0
+        while start < len(rows):
+            size = next(size for size in _ROWS_AT_ONCE if size <= len(rows) - start)
+            values: list[Any] = []
+            for row in rows[start : start + size]:
+                values += row
+            for place in times:
+                values[place :: len(table.columns)] = map(_sqlite_time, values[place :: len(table.columns)])
+            inserted += connection.exec_driver_sql(_insert_many(table, size), tuple(values)).rowcount
+            start += size
+        return inserted
+
+    return insert
+
+
+@lru_cache
+def _insert_many(table: Table, size: int) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    marks = f"({', '.join('?' * len(table.columns))})"
+    return f'INSERT INTO "{table.name}" ({names}) VALUES {", ".join([marks] * size)} ON CONFLICT DO NOTHING'
+
+
+def _sqlite_time(value: datetime | None) -> str | None:
+    """A time as `ism.storage.schema.UtcDateTime` keeps it."""
+    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 # --- PostgreSQL ---
+
+
+def _insert_new_postgres(connection: Connection, table: Table) -> Callable[[Sequence[tuple[Any, ...]]], int]:
+    names = [str(column.name) for column in table.columns]  # plain texts, where SQLAlchemy has its own kind
+    written = [place for place, column in enumerate(table.columns) if isinstance(column.type, JSON)]
+    listed = ", ".join(f'"{name}"' for name in names)
+    statement = text(
+        f'INSERT INTO "{table.name}" ({listed}) SELECT {listed} '
+        f'FROM json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows AS json)) ON CONFLICT DO NOTHING'
+    )
+
+    def insert(rows: Sequence[tuple[Any, ...]]) -> int:
+        packed = []
+        for row in rows:
+            values = list(row)
+            for place in written:
+                values[place] = orjson.Fragment(values[place])
+            packed.append(dict(zip(names, values, strict=True)))
+        return connection.execute(statement, {"rows": orjson.dumps(packed).decode()}).rowcount
+
+    return insert
+
 
 _MIGRATION_LOCK = 0x49534D  # "ISM"; any number that other programs are unlikely to use
 

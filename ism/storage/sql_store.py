@@ -13,6 +13,7 @@ from ism.domain.market import Recommendation
 from ism.storage import log_sql, market_sql
 from ism.storage.base import DEFAULT_DATASET, ApiKey, BulkResult, MarketReader, MarketValue, Page, Store, T
 from ism.storage.database import Database
+from ism.storage.feedback_sql import SqlFeedbackStore
 from ism.storage.rows import check_identifier, spec_of
 
 
@@ -25,6 +26,7 @@ class SqlStore(Store):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._feedback = SqlFeedbackStore(database)
 
     def get(self, kind: type[T], identifier: str) -> T:
         with self._database.read() as connection:
@@ -87,6 +89,10 @@ class SqlStore(Store):
     def get_request(self, request_id: str) -> list[Recommendation]:
         with self._database.read() as connection:
             return log_sql.of_request(connection, request_id)
+
+    @property
+    def feedback(self) -> SqlFeedbackStore:
+        return self._feedback
 
     def add_api_key(self, key: ApiKey) -> None:
         with self._database.write() as connection:
