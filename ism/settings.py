@@ -46,6 +46,30 @@ class Settings(BaseSettings):
     max_unpacked_bytes: Annotated[int, Field(ge=1024)] = Field(
         512 * 1024 * 1024, description="Largest unpacked size of an XLSX file, in bytes."
     )
+    feedback_skew_s: float = Field(
+        300.0, ge=0, le=86_400, description="How far feedback's event_time may lie ahead of this clock, in seconds."
+    )
+    feedback_late_days: int = Field(
+        180, ge=1, le=3650, description="How long after it happened feedback is still taken in, in days."
+    )
+    feedback_join_days: int = Field(
+        180, ge=1, le=3650, description="How long after being shown a recommendation takes feedback, in days."
+    )
+    feedback_event_bytes: int = Field(
+        64 * 1024, ge=1024, description="Largest data, and largest metadata, of a feedback event, in bytes of JSON."
+    )
+    feedback_letter_bytes: int = Field(
+        64 * 1024, ge=256, description="How much of a body that cannot be used is kept, in bytes."
+    )
+    feedback_body_bytes: int = Field(
+        16 * 1024 * 1024, ge=1024, description="Largest accepted JSON body of feedback, in bytes."
+    )
+    feedback_queue_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, description="How much feedback may wait for its commit, in bytes."
+    )
+    feedback_group_events: int = Field(
+        1_000, ge=1, le=100_000, description="How many waiting feedback events one commit takes, as a number of events."
+    )
 
     @field_validator("admin_key")
     @classmethod

@@ -23,6 +23,20 @@ class InvalidCodeError(InvalidInputError):
     """A text is not a code of the named classification."""
 
 
+class FeedbackRejectedError(InvalidInputError):
+    """Feedback cannot be used; it is kept as a dead letter.
+
+    Args:
+        problem: why.
+        letter_id: under which it is kept.
+    """
+
+    def __init__(self, problem: InvalidInputError, letter_id: str) -> None:
+        kept = f"{problem.remedy} It is kept as dead letter {letter_id}."
+        super().__init__(problem.field, problem.value, kept)
+        self.letter_id = letter_id
+
+
 class ImportRefusedError(IsmError):
     """A file was refused as a whole; nothing of it was stored.
 

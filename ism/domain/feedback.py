@@ -67,11 +67,12 @@ class IngestResult:
     """What became of one event that was handed in.
 
     Attributes:
+        event_id: None where what was handed in names none and was not stored.
         reason: why, where the status is ``conflict`` or ``rejected``.
         letter_id: the dead letter that keeps what was rejected.
     """
 
-    event_id: str
+    event_id: str | None
     status: IngestStatus
     reason: str = ""
     letter_id: str | None = None

@@ -17,6 +17,7 @@ from ism.storage.base import (
 )
 from ism.storage.feedback import FeedbackStore, FeedbackTotals, NewEvent
 from ism.storage.opening import open_postgres, open_sqlite, open_store
+from ism.storage.sharing import SharedStore, share_store
 
 __all__ = [
     "DEFAULT_DATASET",
@@ -31,8 +32,10 @@ __all__ = [
     "NewEvent",
     "Page",
     "Role",
+    "SharedStore",
     "Store",
     "open_postgres",
     "open_sqlite",
     "open_store",
+    "share_store",
 ]

@@ -1,0 +1,1 @@
+"""What happened after a match: taken in durably and once, and what follows from it."""
