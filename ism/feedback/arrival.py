@@ -88,7 +88,8 @@ def read(sent: object, now: datetime, limits: Limits, key: str | None = None) ->
     happened = body.get("event_time")
     event_time = now if happened is None else _time(happened, now, limits)
     stated = "" if happened is None else event_time.isoformat()
-    digest = hashlib.sha256("\0".join((kind, source, str(priority), stated, told, about)).encode()).hexdigest()
+    whole = "\0".join((kind, source, str(priority), stated, told, about))
+    digest = hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
     if key is not None:
         rules.identifier("Idempotency-Key", key)
     event = NewEvent(

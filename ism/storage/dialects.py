@@ -121,8 +121,8 @@ def bulk_writer(connection: Connection, table: Table, kept: Iterable[str]) -> Ca
 def insert_new(connection: Connection, table: Table) -> Callable[[Sequence[tuple[Any, ...]]], int]:
     """A function that inserts the complete rows that break no unique index, and returns how many these were.
 
-    JSON columns are given as text that is JSON already. Many rows go into one statement: the driver lets other threads
-    run only once for it, and must wait for them only once to go on, however busy they are.
+    JSON columns are given as text that is JSON already. Several rows go into one statement: around each the driver lets
+    other threads run, and must wait for them to go on.
     """
     return (_insert_new_sqlite if connection.dialect.name == "sqlite" else _insert_new_postgres)(connection, table)
 
@@ -219,23 +219,24 @@ def without_foreign_keys(engine: Engine) -> Iterator[Connection]:
             check_pragmas(driver)
 
 
-_ROWS_AT_ONCE = (64, 16, 4, 1)  # a few sizes only, so that the driver finds each statement prepared
+_ROWS_AT_ONCE = 8
 
 
 def _insert_new_sqlite(connection: Connection, table: Table) -> Callable[[Sequence[tuple[Any, ...]]], int]:
     times = [place for place, column in enumerate(table.columns) if isinstance(column.type, UtcDateTime)]
+    width = len(table.columns)
 
     def insert(rows: Sequence[tuple[Any, ...]]) -> int:
+        values = [value for row in rows for value in row]
+        for place in times:
+            values[place::width] = map(_sqlite_time, values[place::width])
         inserted = start = 0
-        while start < len(rows):
-            size = next(size for size in _ROWS_AT_ONCE if size <= len(rows) - start)
-            values: list[Any] = []
-            for row in rows[start : start + size]:
-                values += row
-            for place in times:
-                values[place :: len(table.columns)] = map(_sqlite_time, values[place :: len(table.columns)])
-            inserted += connection.exec_driver_sql(_insert_many(table, size), tuple(values)).rowcount
-            start += size
+        for size in (_ROWS_AT_ONCE, 1):
+            step, end = size * width, len(values) - (len(values) - start) % (size * width)
+            parts = [tuple(values[at : at + step]) for at in range(start, end, step)]
+            if parts:
+                inserted += connection.exec_driver_sql(_insert_many(table, size), parts).rowcount
+            start = end
         return inserted
 
     return insert
@@ -248,9 +249,10 @@ def _insert_many(table: Table, size: int) -> str:
     return f'INSERT INTO "{table.name}" ({names}) VALUES {", ".join([marks] * size)} ON CONFLICT DO NOTHING'
 
 
-def _sqlite_time(value: datetime | None) -> str | None:
+@lru_cache(1024)  # events that came together share their times
+def _sqlite_time(value: datetime) -> str:
     """A time as `ism.storage.schema.UtcDateTime` keeps it."""
-    return None if value is None else value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 # --- PostgreSQL ---

@@ -42,10 +42,13 @@ def _log() -> None:
         sa.Column("model_name", _ID),
         sa.CheckConstraint("event_id <> ''", name="ck_ism_feedback_event_id_filled"),
         sa.CheckConstraint(
-            "event_type IN ('user_feedback', 'match_outcome', 'system_metric', 'error')",
+            "event_type = 'user_feedback' OR event_type = 'match_outcome' OR event_type = 'system_metric' "
+            "OR event_type = 'error'",
             name="ck_ism_feedback_event_type_known",
         ),
-        sa.CheckConstraint("source IN ('user', 'system', 'external')", name="ck_ism_feedback_source_known"),
+        sa.CheckConstraint(
+            "source = 'user' OR source = 'system' OR source = 'external'", name="ck_ism_feedback_source_known"
+        ),
         sa.CheckConstraint("priority BETWEEN 1 AND 5", name="ck_ism_feedback_priority_range"),
         sa.PrimaryKeyConstraint("sequence", name="pk_ism_feedback"),
     )
