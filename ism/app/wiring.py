@@ -15,6 +15,7 @@ from ism.app.auth import Auth
 from ism.domain.errors import EngineError, InvalidInputError, IsmError
 from ism.domain.market import Company, Listing, Offer
 from ism.domain.match import MatchFilters, MatchResult
+from ism.feedback.orchestrator import AIFeedbackOrchestrator
 from ism.settings import Settings
 from ism.storage import DEFAULT_DATASET, Store, open_store
 
@@ -65,11 +66,13 @@ class Application:
 
     Attributes:
         auth: who may call.
+        feedback: takes in what happened after a match.
     """
 
     def __init__(self, settings: Settings, store: Store, encoder: CachedEncoder, make_matcher: MakeMatcher) -> None:
         self.settings, self.store, self.encoder = settings, store, encoder
         self.auth = Auth(store)
+        self.feedback = AIFeedbackOrchestrator(store, settings)
         self._make_matcher = make_matcher
         self._matcher: Matcher | None = None
         self._failure: str | None = None
@@ -168,6 +171,7 @@ class Application:
     def close(self) -> None:
         """Release everything; calling it again does nothing."""
         self._closed = True
+        self.feedback.close()
         self.encoder.close()
         self.store.close()
 

@@ -23,6 +23,25 @@ _KNOWN = frozenset({
     "type", "event_type", "event_id", "source", "data", "event_time", "recorded_at", "metadata", "priority"
 })  # fmt: skip
 _EMPTY = "{}"
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "One thing that happened. docs/feedback.md lists what data holds for each type.",
+    "required": ["type", "data"],
+    "properties": {
+        "type": {"type": "string", "enum": list(get_args(EventType)), "description": "Also as event_type."},
+        "source": {"type": "string", "enum": list(get_args(EventSource)), "default": "user"},
+        "data": {"type": "object"},
+        "event_id": {"type": "string", "minLength": 1, "maxLength": rules.MAX_IDENTIFIER},
+        "event_time": {"type": "string", "format": "date-time", "description": "When it happened; now if left out."},
+        "metadata": {"type": "object"},
+        "priority": {"type": "integer", "minimum": 1, "maximum": 5, "default": DEFAULT_PRIORITY},
+    },
+    "example": {
+        "type": "user_feedback",
+        "source": "user",
+        "data": {"model_name": "matching", "rating": 4, "feedback": "Great match quality"},
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +94,9 @@ def read(sent: object, now: datetime, limits: Limits, key: str | None = None) ->
         raise InvalidInputError("event", sent, "Give an object with type, source and data.")
     for name in body:
         if name not in _KNOWN:
-            raise InvalidInputError(str(name), body[name], "There is no such field; what happened belongs into data.")
+            raise InvalidInputError(
+                str(name) or "event", body[name], "There is no such field; what happened belongs into data."
+            )
     kind: EventType = _TYPE("type", _kind(body))
     data = _data(kind, body.get("data"))
     metadata = body.get("metadata")
@@ -127,7 +148,7 @@ def _data(kind: EventType, sent: Any) -> dict[str, Any]:
     for name, value in _object("data", sent).items():
         rule = known.get(name)
         if rule is None:
-            data[rules.anything("data", name)] = rules.anything(f"data.{name}", value)
+            data[rules.name("data", name)] = rules.anything(f"data.{name}", value)
         elif value is not None:
             data[name] = rule(f"data.{name}", value)
     for row in rules.NEEDED[kind]:

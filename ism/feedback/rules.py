@@ -96,13 +96,14 @@ def anything(field: str, value: Any, depth: int = 0) -> Any:
     if isinstance(value, list | tuple):
         return [anything(f"{field}[{place}]", item, depth + 1) for place, item in enumerate(value)]
     if isinstance(value, Mapping):
-        return {_key(field, key): anything(f"{field}.{key}", item, depth + 1) for key, item in value.items()}
+        return {name(field, key): anything(f"{field}.{key}", item, depth + 1) for key, item in value.items()}
     raise InvalidInputError(
         field, value, "Give a value that JSON can hold: a text, a finite number, a list, an object."
     )
 
 
-def _key(field: str, key: Any) -> str:
+def name(field: str, key: Any) -> str:
+    """The name of an object's field."""
     if not isinstance(key, str):
         raise InvalidInputError(field, key, "Name the fields of an object by texts.")
     return _storable(field, key)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
+from ism.app.cli.feedback_backend import FeedbackBackend, FolderFeedback, ServerFeedback
 from ism.app.record import ServerRecord, read_record
 from ism.domain.errors import ImportRefusedError, InvalidInputError, IsmError, RowProblem
 
@@ -53,6 +54,11 @@ class Backend(Protocol):
 
     def revoke_key(self, key_id: str) -> Json:
         """The revoked key."""
+        ...
+
+    @property
+    def feedback(self) -> FeedbackBackend:
+        """What happened after matches."""
         ...
 
 
@@ -120,6 +126,11 @@ class ServerBackend:
         """The revoked key."""
         return self._json("DELETE", f"/api/keys/{key_id}")
 
+    @property
+    def feedback(self) -> FeedbackBackend:
+        """What happened after matches."""
+        return ServerFeedback(self._json)
+
     def _json(self, method: str, path: str, **more: Any) -> Json:
         import httpx  # noqa: PLC0415 - imported by `connect` before
 
@@ -181,6 +192,11 @@ class FolderBackend:
     def revoke_key(self, key_id: str) -> Json:
         """The revoked key."""
         return _key_json(self._application.auth.revoke(key_id))
+
+    @property
+    def feedback(self) -> FeedbackBackend:
+        """What happened after matches."""
+        return FolderFeedback(self._application)
 
 
 class _Told:

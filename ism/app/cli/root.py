@@ -21,6 +21,11 @@ app = typer.Typer(
 keys_app = typer.Typer(no_args_is_help=True, cls=Group, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
 
+feedback_app = typer.Typer(no_args_is_help=True, cls=Group, help="Tell what happened after matches, and look it up.")
+app.add_typer(feedback_app, name="feedback")
+letters_app = typer.Typer(no_args_is_help=True, cls=Group, help="Feedback that could not be used, with the reason.")
+feedback_app.add_typer(letters_app, name="dead-letter")
+
 TableKind = Literal["companies", "listings", "exchanges"]
 _LATER = "Accepted; this part does not exist yet."
 
@@ -176,3 +181,93 @@ def revoke_key(
     from ism.app.cli.keys import revoke  # noqa: PLC0415 - not for `--help`
 
     revoke(key_id, data_dir, as_json)
+
+
+@feedback_app.command("add")
+def add_feedback(
+    file: Annotated[
+        Path | None, typer.Argument(help="Events as JSON: one, a list, or one a line; standard input by default.")
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Idempotency key of the whole.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store events; exit code 1 when one of them could not be used."""
+    from ism.app.cli.feedback import add  # noqa: PLC0415 - not for `--help`
+
+    add(file, key, data_dir, as_json)
+
+
+@feedback_app.command("list")
+def list_feedback(
+    after: Annotated[int, typer.Option(help="Sequence number behind which to start.", min=0)] = 0,
+    limit: Annotated[int, typer.Option(help="Most events to show.", min=1, max=1000)] = 20,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show events, oldest first."""
+    from ism.app.cli.feedback import show  # noqa: PLC0415 - not for `--help`
+
+    show(after, limit, data_dir, as_json)
+
+
+@feedback_app.command("export")
+def export_feedback(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write; standard output by default.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write all events as lines of JSON; `ism feedback add` takes them in again."""
+    from ism.app.cli.feedback import export  # noqa: PLC0415 - not for `--help`
+
+    export(output, data_dir)
+
+
+@feedback_app.command("status")
+def feedback_status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show how much is stored, and how many dead letters are open."""
+    from ism.app.cli.feedback import status  # noqa: PLC0415 - not for `--help`
+
+    status(data_dir, as_json)
+
+
+@letters_app.command("list")
+def list_letters(
+    state: Annotated[
+        Literal["open", "replayed", "discarded"] | None, typer.Option(help="Only those in this state.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what could not be used, with the reason."""
+    from ism.app.cli.feedback import letters  # noqa: PLC0415 - not for `--help`
+
+    letters(state, data_dir, as_json)
+
+
+@letters_app.command("replay")
+def replay_letter(
+    letter_id: Annotated[str, typer.Argument(help="As `ism feedback dead-letter list` shows it.")],
+    file: Annotated[
+        Path | None, typer.Option("--file", help="The corrected event, as JSON; the letter's own body by default.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what a dead letter says, or says once corrected."""
+    from ism.app.cli.feedback import replay  # noqa: PLC0415 - not for `--help`
+
+    replay(letter_id, file, data_dir, as_json)
+
+
+@letters_app.command("discard")
+def discard_letter(
+    letter_id: Annotated[str, typer.Argument(help="As `ism feedback dead-letter list` shows it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Mark a dead letter as of no use; it stays listed."""
+    from ism.app.cli.feedback import discard  # noqa: PLC0415 - not for `--help`
+
+    discard(letter_id, data_dir, as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Request
@@ -32,6 +32,7 @@ def api_router(tag: str) -> APIRouter:
         413: "The body is too large.",
         422: "A value cannot be used.",
         503: "The engines are starting, or the store is busy.",
+        507: "There is no room left to write; reading goes on.",
     }
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     responses: dict[int | str, dict[str, Any]] = {
@@ -51,10 +52,10 @@ def get_caller(request: Request) -> Caller:
     return cast("Caller", request.state.caller)
 
 
-def only(*roles: Role) -> Callable[[Request], None]:
+def only(*roles: Role) -> Callable[[Request], Coroutine[Any, Any, None]]:
     """A dependency that refuses callers of other roles."""
 
-    def check(request: Request) -> None:
+    async def check(request: Request) -> None:  # a plain function would cost each request a change of threads
         caller = get_caller(request)
         if caller.role not in roles:
             wanted = " or ".join(roles)
@@ -63,6 +64,11 @@ def only(*roles: Role) -> Callable[[Request], None]:
     return check
 
 
-App = Annotated[Application, Depends(get_application)]
+async def _application(request: Request) -> Application:
+    """`get_application`, without a change of threads."""
+    return get_application(request)
+
+
+App = Annotated[Application, Depends(_application)]
 MAY_WRITE = [Depends(only(*WRITERS))]
 MAY_MANAGE = [Depends(only(*ADMINS))]

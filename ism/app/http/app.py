@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from ism.app.http import problems
-from ism.app.http.guard import Access, BodyLimit, Guard
-from ism.app.http.routes import imports, keys, market, matches, pages, system
+from ism.app.http.guard import Access, BodyLimit, BodySizes, Guard
+from ism.app.http.routes import feedback, imports, keys, market, matches, pages, system
 
 if TYPE_CHECKING:
     from ism.app.wiring import Application
@@ -45,13 +45,14 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.application = application
-    for part in (matches, market, imports, keys, system, pages):
+    for part in (matches, feedback, market, imports, keys, system, pages):
         app.include_router(part.router)
     app.mount("/static", pages.static, name="static")
     problems.install(app)
     # The last one added is the outermost.
     settings = application.settings
-    app.add_middleware(BodyLimit, body=settings.max_body_bytes, upload=settings.max_upload_bytes)
+    most = BodySizes(settings.max_body_bytes, settings.max_upload_bytes, settings.feedback_body_bytes)
+    app.add_middleware(BodyLimit, most=most)
     app.add_middleware(Access, application=application)
     app.add_middleware(Guard)
     return app

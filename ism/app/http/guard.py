@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ism.app.wiring import Application
 
 UPLOAD_PATH = "/api/import"
+FEEDBACK_PATHS = frozenset({"/api/feedback", "/api/feedback/batch"})
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/sign-in"})
 PUBLIC_FOLDER = "/static/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -113,25 +115,45 @@ class Access:
         return None
 
 
+@dataclass(frozen=True)
+class BodySizes:
+    """Most bytes of a body.
+
+    Attributes:
+        body: of an ordinary one.
+        upload: of an uploaded file.
+        feedback: of feedback, which comes in batches.
+    """
+
+    body: int
+    upload: int
+    feedback: int
+
+    def of(self, path: str) -> int:
+        """The limit at a path."""
+        if path == UPLOAD_PATH:
+            return self.upload
+        return self.feedback if path in FEEDBACK_PATHS else self.body
+
+
 class BodyLimit:
-    """Refuses bodies that are too large, while they arrive; uploads have a limit of their own.
+    """Refuses bodies that are too large, while they arrive.
 
     Args:
         app: what it protects.
-        body: most bytes of an ordinary body.
-        upload: most bytes of an uploaded file.
+        most: the limits.
     """
 
-    def __init__(self, app: ASGIApp, body: int, upload: int) -> None:
-        self._app, self._body, self._upload = app, body, upload
+    def __init__(self, app: ASGIApp, most: BodySizes) -> None:
+        self._app, self._most = app, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        is_upload = scope["path"] == UPLOAD_PATH
-        most = self._upload + _FORM_OVERHEAD if is_upload else self._body
+        limit = self._most.of(scope["path"])
+        most = limit + _FORM_OVERHEAD if scope["path"] == UPLOAD_PATH else limit
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
         too_large = announced.isdecimal() and int(announced[:20]) > most
@@ -155,7 +177,7 @@ class BodyLimit:
             await self._app(scope, counted, unless_too_large)
         if too_large:
             waits = ended or "expect" in headers  # then nothing more comes before the answer
-            await _refuse_large(self._upload if is_upload else self._body, None if waits else receive, send)
+            await _refuse_large(limit, None if waits else receive, send)
 
 
 def is_public(path: str) -> bool:

@@ -22,6 +22,7 @@ from ism.domain.errors import (
     IsmError,
     NotFoundError,
     StorageError,
+    StorageFullError,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -40,7 +41,10 @@ _NAMES = {
     422: "invalid-input",
     500: "internal-error",
     503: "not-available",
+    507: "no-room",
 }
+
+_STATUSES: dict[type[IsmError], int] = {NotFoundError: 404, ConflictError: 409, StorageFullError: 507}
 
 
 class FieldProblem(BaseModel):
@@ -143,10 +147,9 @@ def of_error(error: IsmError) -> Response:
             for row, column, value, reason in error.problems
         ]
         return problem_response(422, f"Nothing was imported: {error.total} cells cannot be used.", entries)
-    if isinstance(error, NotFoundError):
-        return problem_response(404, str(error))
-    if isinstance(error, ConflictError):
-        return problem_response(409, str(error))
+    for kind, status in _STATUSES.items():
+        if isinstance(error, kind):
+            return problem_response(status, str(error))
     if isinstance(error, EngineError | StorageError):
         return problem_response(503, str(error), headers={"Retry-After": "5"})
     return problem_response(500, "The server is set up wrongly; its log says more.")
