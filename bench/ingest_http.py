@@ -68,7 +68,7 @@ _runs = itertools.count()
 
 
 async def _load(
-    port: int, key: str, path: str, seconds: float, connections: int = CONNECTIONS
+    port: int, key: str, path: str, seconds: float, connections: int | None = None
 ) -> tuple[float, list[float]]:
     """Requests a second, and how long each took, in seconds; each connection sends when it was answered."""
     ends = time.perf_counter() + seconds
@@ -92,7 +92,7 @@ async def _load(
         writer.close()
 
     started = time.perf_counter()
-    await asyncio.gather(*(connection() for _ in range(connections)))
+    await asyncio.gather(*(connection() for _ in range(connections or CONNECTIONS)))
     return len(taken) / (time.perf_counter() - started), taken
 
 
