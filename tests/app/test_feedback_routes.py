@@ -56,11 +56,19 @@ def test_the_same_key_and_body_get_the_same_answer(client: TestClient) -> None:
 
 
 def test_the_same_event_id_and_body_get_the_same_answer(client: TestClient) -> None:
-    event = {**RATING, "event_id": "e1", "event_time": "2026-01-05T10:00:00+01:00"}
-    event["event_time"] = (NOW - DAY).isoformat()
+    event = {**RATING, "event_id": "e1", "event_time": (NOW - DAY).isoformat()}
     answers = [client.post("/api/feedback", json=event) for _ in range(3)]
     assert {(answer.status_code, answer.json()["feedback_id"]) for answer in answers} == {(201, "e1")}
     assert client.post("/api/feedback", json={**event, "data": {**RATING["data"], "rating": 1}}).status_code == 409
+
+
+@pytest.mark.parametrize("key", ["", "k" * 121])
+def test_a_key_that_cannot_be_used_is_named(client: TestClient, key: str) -> None:
+    for path, body in (("/api/feedback", RATING), ("/api/feedback/batch", {"events": [RATING]})):
+        answer = client.post(path, json=body, headers={"Idempotency-Key": key})
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+    assert client.get("/api/feedback").json()["items"] == []
 
 
 def test_senders_do_not_share_their_keys(client: TestClient, application: Application) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Body, Header, Query, Request
+from fastapi import Body, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -20,11 +20,21 @@ from ism.feedback.orchestrator import MOST_EVENTS
 
 router = api_router("Feedback")
 
-_KEY_NOTE = "Names the event where it has no event_id: the same key and body are stored once and answered alike."
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=120, description=_KEY_NOTE)]
+_MOST_KEY = 120  # characters; an identifier of the store has room for the sender's beside it
+_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Names the event where it has no event_id: the same key and body are stored once, answered alike.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": _MOST_KEY},
+}
 After = Annotated[str | None, Query(max_length=200, description="Cursor: `after` of the page before.")]
-_EVENT: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": EVENT_SCHEMA}}}}
+_EVENT: dict[str, Any] = {
+    "parameters": [_KEY],
+    "requestBody": {"required": True, "content": {"application/json": {"schema": EVENT_SCHEMA}}},
+}
 _EVENTS: dict[str, Any] = {
+    "parameters": [_KEY],
     "requestBody": {
         "required": True,
         "content": {
@@ -37,7 +47,7 @@ _EVENTS: dict[str, Any] = {
                 }
             }
         },
-    }
+    },
 }
 
 
@@ -71,13 +81,13 @@ class LetterPage(BaseModel):
     "/api/feedback", status_code=201, response_model=FeedbackAnswer, dependencies=MAY_WRITE, summary="Tell one event",
     openapi_extra=_EVENT,
 )  # fmt: skip
-async def tell(request: Request, application: App, key: Key = None) -> Response:
+async def tell(request: Request, application: App) -> Response:
     """Store an event; answered when it is on disk.
 
     The same event again gets the same answer; the header `Idempotent-Replayed` says that it was there already. What
     cannot be used is kept as a dead letter, which the answer names.
     """
-    key = _scoped(request, key)
+    key = _key(request)
     result = await application.feedback.take(await _event(request, application, key), key)
     replayed = {"Idempotent-Replayed": "true"} if result.status == "duplicate" else None
     return _json({"feedback_id": result.event_id}, 201, replayed)
@@ -87,10 +97,10 @@ async def tell(request: Request, application: App, key: Key = None) -> Response:
     "/api/feedback/batch", response_model=BatchAnswer, dependencies=MAY_WRITE, summary="Tell many events",
     openapi_extra=_EVENTS,
 )  # fmt: skip
-async def tell_many(request: Request, application: App, key: Key = None) -> Response:
+async def tell_many(request: Request, application: App) -> Response:
     """Store up to 10,000 events. What cannot be used does not keep the others out; each has its own result."""
     events = _events(loads_quickly(await request.body()))
-    results = await application.feedback.ingest_batch(events, _scoped(request, key))
+    results = await application.feedback.ingest_batch(events, _key(request))
     return _json({"results": results})
 
 
@@ -180,10 +190,13 @@ def _events(body: object) -> list[Any]:
     return body["events"]
 
 
-def _scoped(request: Request, key: str | None) -> str | None:
-    """A key of this sender: two senders may choose the same one."""
+def _key(request: Request) -> str | None:
+    """The sender's idempotency key; with the sender's name, as two senders may choose the same one."""
+    key = request.headers.get("idempotency-key")
     if key is None:
         return None
+    if not 0 < len(key) <= _MOST_KEY:
+        raise InvalidInputError("Idempotency-Key", key, f"Give 1 to {_MOST_KEY} characters.")
     caller = get_caller(request)
     return f"{caller.key_id or caller.name}:{key}"
 
