@@ -62,6 +62,7 @@ class Auth:
         self._store = store
         self._lock = threading.Lock()
         self._hashing = threading.Lock()  # one at a time: each run takes 64 MiB
+        self._checking = threading.Lock()
         self._hasher_made: PasswordHasher | None = None
         self._remembered: dict[str, Caller] = {}
         self._active_until: dict[str, float] = {}
@@ -119,12 +120,12 @@ class Auth:
         digest = _digest(presented)
         if hmac.compare_digest(digest, _digest(self.local_token)):
             return Caller("this machine", "admin")
-        with self._lock:
-            known = self._remembered.get(digest)
+        known = self._recall(digest)
         if known is None:
-            known = self._check_slowly(presented)
-            if known is not None:
-                self._remember(digest, known)
+            with self._checking:  # many connections may bring the same new key at once: one of them computes
+                known = self._recall(digest) or self._check_slowly(presented)
+                if known is not None:
+                    self._remember(digest, known)
         return known if known is not None and self._still_active(known) else None
 
     # --- sessions ---
@@ -213,6 +214,10 @@ class Auth:
                 return self._hasher.verify(key.key_hash, presented)
             except (VerificationError, InvalidHashError):
                 return False
+
+    def _recall(self, digest: str) -> Caller | None:
+        with self._lock:
+            return self._remembered.get(digest)
 
     def _remember(self, digest: str, caller: Caller) -> None:
         with self._lock:
