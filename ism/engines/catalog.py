@@ -20,6 +20,7 @@ ENGINES = {
     "matching": "ism.engines.matching:MatchingEngine",
     "knowledge_graph": "ism.engines.knowledge_graph:KnowledgeGraphEngine",
     "gnn": "ism.engines.gnn:GnnEngine",
+    "federated": "ism.engines.federated:FederatedEngine",
 }
 
 

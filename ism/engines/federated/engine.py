@@ -1,0 +1,170 @@
+"""The federated engine: trained across sites, served from the learned parameters alone."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ism.data.market import Floats, Market, OfferArrays, Rows, top_rows
+from ism.domain.engine import Reason
+from ism.domain.errors import EngineError, NotFittedError
+from ism.engines.base import Engine, Param, ParamValue, Snapshot
+from ism.engines.federated.columns import OFFER_COLUMNS, PAIR_COLUMNS, offer_columns, pair_columns
+from ism.engines.federated.model import FACTORS, PAIR, Bins, Parameters, bins_of_market
+from ism.engines.federated.parts import part_reasons, utility_parts
+from ism.engines.federated.plan import SPACE, Plan
+from ism.engines.federated.privacy import NO_NOISE, ledger
+from ism.engines.federated.sites import SiteRule, by_donor, split
+from ism.engines.files import read_about, write_about
+from ism.engines.params import resolve
+
+if TYPE_CHECKING:
+    from ism.engines.federated.server import Trained
+
+_FORMAT = 1
+_FILE = "parameters.safetensors"
+_CENTRE = 4.0  # utility at which a pair scores one half
+_SITES = Param(8, 1, 64, unit="sites that donors are spread over where nothing else is said")
+_TUNED = ("rounds", "server_rate", "l2", "clip")
+_EVERYTHING = {**SPACE, "sites": _SITES}
+
+
+class FederatedEngine(Engine):
+    """A choice model whose training data stay where they are.
+
+    `fit` simulates the sites in this process, with the same Flower apps that real sites run (docs/federated.md); `of`
+    makes an engine from what real sites learned.
+
+    Args:
+        site_rule: the site of each precedent of a snapshot; donors are spread over ``sites`` sites by default.
+        policy: parameters that take the place of the defaults (`plan.SPACE` and ``sites``), such as ``epsilon``.
+    """
+
+    name = "federated"
+
+    def __init__(self, site_rule: SiteRule | None = None, policy: Mapping[str, ParamValue] | None = None) -> None:
+        self._site_rule, self._policy = site_rule, dict(policy or {})
+        self._bins = Bins(())
+        self._parameters: Parameters | None = None
+        self._report: dict[str, Any] = {}
+        self._places: weakref.WeakKeyDictionary[Market, Rows] = weakref.WeakKeyDictionary()
+
+    @classmethod
+    def search_space(cls) -> dict[str, Param]:
+        """What a search may tune; `fit` takes every name of `plan.SPACE` and ``sites``, which are decided by people."""
+        return {name: SPACE[name] for name in _TUNED}
+
+    @classmethod
+    def of(cls, trained: Trained) -> FederatedEngine:
+        """An engine with the parameters of a finished federation."""
+        engine = cls()
+        engine._bins, engine._parameters, engine._report = trained.bins, trained.parameters, trained.report()
+        return engine
+
+    def fit(self, snapshot: Snapshot, params: Mapping[str, ParamValue] | None = None, seed: int = 0) -> None:
+        """Train over simulated sites; see `Engine.fit`."""
+        given = resolve(_EVERYTHING, {**self._policy, **(params or {})})
+        count = int(given.pop("sites"))
+        plan = Plan.of(given)
+        bins = bins_of_market(snapshot.market)
+        if not len(snapshot.market.precedents):
+            nothing = {"plan": plan.as_config(), "privacy": ledger(0.0, plan.clip, 0, 0.0).as_json(), "rounds": []}
+            self._bins, self._parameters, self._report = bins, Parameters.initial(bins), nothing
+            return
+        from ism.engines.federated.training import train_in_process  # noqa: PLC0415 - Flower only where it trains
+
+        site_of = self._site_rule(snapshot) if self._site_rule else by_donor(snapshot, count)
+        trained = train_in_process(split(snapshot, site_of), bins, plan, seed)
+        self._bins, self._parameters, self._report = bins, trained.parameters, trained.report()
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """``plan``, ``privacy`` (the ledger) and ``rounds`` of the training."""
+        return self._report
+
+    def summary(self) -> str:
+        """How it was trained and what that guarantees."""
+        rounds, privacy = self._report.get("rounds", []), self._report.get("privacy", {})
+        if not rounds:
+            return "nothing was exchanged yet: prior weights only"
+        left_out = sorted({name for each in rounds for name in each["left_out"]})
+        text = f"{len(rounds[-1]['used'])} sites, {len(rounds)} rounds of {self._report['plan']['strategy']}"
+        text += f", left out: {', '.join(left_out[:5])}" if left_out else ""
+        if privacy["epsilon"] is None:
+            return f"{text}. {NO_NOISE}"
+        return f"{text}; epsilon {privacy['epsilon']:.2f}, delta {privacy['delta']:g} for {privacy['unit']}"
+
+    def score(self, market: Market, offers: OfferArrays, rows: Rows | None = None) -> Floats:
+        """``[q, n]`` in 0..1; see `Engine.score`."""
+        learned = self._learned()
+        rows = np.arange(len(market.receivers), dtype=np.intp) if rows is None else rows
+        utility = offer_columns(offers) @ learned.of_receivers(self._places_of(market)[rows]).T
+        utility = utility + pair_columns(market, offers, rows) @ learned.pair
+        return np.asarray(1.0 / (1.0 + np.exp(_CENTRE - utility)), dtype=np.float32)
+
+    def propose(self, market: Market, offers: OfferArrays, count: int) -> Rows:
+        """Companies and sectors whose factors fit a single offer best, wherever they are."""
+        learned, places = self._learned(), self._places_of(market)
+        if not len(self._bins.names):
+            return np.zeros(0, dtype=np.intp)
+        worth = np.append(learned.factors @ offer_columns(offers)[0], np.float32(0.0))[places].sum(axis=1)
+        kinds = (np.flatnonzero(~market.receivers.sector), np.flatnonzero(market.receivers.sector))
+        return np.unique(np.concatenate([rows[top_rows(worth[rows], count)] for rows in kinds]))
+
+    def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
+        """The parts of the utility that speak for the pair, in words; see `Engine.explain`."""
+        one = offers.take(np.asarray([offer], dtype=np.intp))
+        return part_reasons(market, one, row, self.contributions(market, offers, offer, row))
+
+    def contributions(self, market: Market, offers: OfferArrays, offer: int, row: int) -> dict[str, float]:
+        """Parts of the utility: they add up to the logit of the score (plus a constant)."""
+        learned = self._learned()
+        one, rows = offers.take(np.asarray([offer], dtype=np.intp)), np.asarray([row], dtype=np.intp)
+        factors = learned.of_receivers(self._places_of(market)[rows])[0]
+        return utility_parts(
+            offer_columns(one)[0] * factors, pair_columns(market, one, rows)[0, 0] * learned.pair
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write ``engine.json`` (bins, plan, privacy ledger, reports of all rounds) and ``parameters.safetensors``."""
+        from safetensors.numpy import save_file  # noqa: PLC0415 - only where something is stored
+
+        learned = self._learned()
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: np.ascontiguousarray(array) for name, array in learned.arrays().items()}, folder / _FILE)
+        write_about(folder, self.name, _FORMAT, bins=list(self._bins.names), report=self._report)
+
+    @classmethod
+    def load(cls, folder: Path) -> FederatedEngine:
+        """Read what `save` wrote; see `Engine.load`."""
+        from safetensors.numpy import load_file  # noqa: PLC0415 - only where something is stored
+
+        about = read_about(folder, cls.name, _FORMAT)
+        try:
+            arrays = load_file(folder / _FILE)
+            bins, report = Bins(tuple(about["bins"])), dict(about["report"])
+            shapes = {name: array.shape for name, array in arrays.items()}
+        except Exception as error:  # safetensors has errors of its own, without a common root
+            raise EngineError(f"{folder / _FILE} cannot be read: {error}. Restore it or fit again.") from error
+        if shapes != {FACTORS: (len(bins.names), OFFER_COLUMNS), PAIR: (PAIR_COLUMNS,)}:
+            raise EngineError(f"{folder}: the model has other columns than this version. Fit it again.")
+        engine = cls()
+        engine._bins, engine._parameters, engine._report = bins, Parameters.of(arrays), report
+        return engine
+
+    def _learned(self) -> Parameters:
+        if self._parameters is None:
+            raise NotFittedError(self.name)
+        return self._parameters
+
+    def _places_of(self, market: Market) -> Rows:
+        """Bins of all receivers of a market, found once for each market."""
+        places = self._places.get(market)
+        if places is None:
+            everyone = np.arange(len(market.receivers), dtype=np.intp)
+            places = self._places[market] = self._bins.of(market.receivers, everyone)
+        return places

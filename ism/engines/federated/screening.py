@@ -1,0 +1,103 @@
+"""Which updates may count: each is judged before it is averaged, and whoever is left out is named with the reason.
+
+1. *Form*: the arrays that were asked for, finite, with a count that is a whole number.
+2. *Length*: gradients are clipped by the sites' own rule, so that an honest update has a longest possible length.
+3. *Direction*: the weights of pairs (distance, needs) are shared by all sites, so that honest sites pull them the same
+   way as long as they are far from their optimum. A site that pulls against the coordinate-wise median of all
+   directions is left out for the rest of the run. Near the optimum directions disagree anyway, and nothing is judged.
+   The idea of scoring updates by a cosine is that of Cao et al. 2021, "FLTrust"; the median (Yin et al. 2018,
+   "Byzantine-robust distributed learning") stands in for their server's own data, which there is none of here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ism.data.market import Floats
+from ism.engines.federated.model import Parameters
+from ism.engines.federated.plan import Plan
+
+MOST_EXAMPLES = 10_000_000  # records of a site that are believed
+_LEAST_EXAMPLES = 10  # a site with fewer has no direction worth judging
+_COHERENCE = 0.6  # length of the median direction (1: all the same) from which sites agree enough to judge one of them
+_AGAINST = -0.2  # cosine with the median below which an update points against it
+_SIGNAL = 5.0  # times the noise's length that a gradient should have at most possible, to be judged
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a site sent back.
+
+    Attributes:
+        site: its name.
+        arrays: as they came.
+        examples: records that it says it has.
+    """
+
+    site: str
+    arrays: Mapping[str, npt.NDArray[np.generic]]
+    examples: float
+
+
+def screened(updates: Sequence[Update], start: Parameters, plan: Plan) -> dict[str, str]:
+    """Site -> why its update must not count, for those that must not.
+
+    Args:
+        updates: of one round.
+        start: the global parameters that the sites started from.
+        plan: of the federation.
+    """
+    reasons = {update.site: _malformed(update, start) for update in updates}
+    sound = [update for update in updates if not reasons[update.site]]
+    if plan.aggregation == "mean":
+        return {site: reason for site, reason in reasons.items() if reason}
+    for update in sound:
+        length = Parameters.of(update.arrays).plus(start, -1.0).norm
+        longest = plan.longest_update(int(update.examples), start.size, start.norm)
+        if length > longest:
+            reasons[update.site] = (
+                f"huge update: length {length:.3g}, and no honest update is longer than {longest:.3g}"
+            )
+    reasons.update(_against([update for update in sound if not reasons[update.site]], start, plan))
+    return {site: reason for site, reason in reasons.items() if reason}
+
+
+def _malformed(update: Update, start: Parameters) -> str:
+    expected = {name: array.shape for name, array in start.arrays().items()}
+    given = {name: array.shape for name, array in update.arrays.items()}
+    if given != expected:
+        return f"sent arrays of the shapes {given}, not {expected}"
+    if not all(np.isfinite(np.asarray(array, dtype=np.float64)).all() for array in update.arrays.values()):
+        return "sent values that are not finite numbers (NaN or infinite)"
+    if not np.isfinite(update.examples) or update.examples < 0 or update.examples != int(update.examples):
+        return f"says it has {update.examples} exchanges"
+    if update.examples > MOST_EXAMPLES:
+        return f"says it has {update.examples:.0f} exchanges; more than {MOST_EXAMPLES} are not believed"
+    return ""
+
+
+def _against(updates: Sequence[Update], start: Parameters, plan: Plan) -> dict[str, str]:
+    pulls: dict[str, Floats] = {}
+    least = max(_LEAST_EXAMPLES, _SIGNAL * plan.noise * len(start.pair) ** 0.5)
+    for update in updates:
+        pull = Parameters.of(update.arrays).pair - start.pair
+        length = float(np.linalg.norm(pull))
+        if update.examples >= least and length > 0:
+            pulls[update.site] = pull / np.float32(length)
+    if len(pulls) < 3:  # of two that disagree nobody knows which is right
+        return {}
+    median = np.median(np.stack([*pulls.values()]), axis=0)
+    coherence = float(np.linalg.norm(median))
+    if coherence < _COHERENCE:
+        return {}
+    cosines = {site: float(pull @ median) / coherence for site, pull in pulls.items()}
+    return {
+        site: f"pulls the shared weights against the other sites (cosine {cosine:.2f} with their median), as exchanged "
+        "or flipped labels do"
+        for site, cosine in cosines.items()
+        if cosine < _AGAINST
+    }
