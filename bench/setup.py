@@ -14,6 +14,7 @@ from ism.data import public
 from ism.data.text import CachedEncoder, SentenceModel, TextEncoder
 from ism.domain.errors import ConfigurationError
 from ism.engines.gnn import GnnEngine
+from ism.engines.federated import FederatedEngine
 from ism.engines.knowledge_graph import KnowledgeGraphEngine
 from ism.engines.matching import MatchingEngine
 from ism.fusion.fit import EngineFactory
@@ -89,6 +90,7 @@ def engine_makers(encoder: TextEncoder, *, use_rules: bool = True) -> dict[str, 
         "matching": MatchingEngine,
         "knowledge_graph": lambda: KnowledgeGraphEngine(encoder, use_rules=use_rules),
         "gnn": GnnEngine,
+        "federated": FederatedEngine,
     }
 
 

@@ -22,10 +22,10 @@ from ism.engines.federated.model import Parameters
 from ism.engines.federated.plan import Plan
 
 MOST_EXAMPLES = 10_000_000  # records of a site that are believed
-_LEAST_EXAMPLES = 10  # a site with fewer has no direction worth judging
+_SPREAD = 0.5  # of one record's pull, in units of ``clip``: about half of the longest possible
+_DEVIATIONS = 3.0  # standard deviations by which a pull must be against the others, so that chance does not explain it
 _COHERENCE = 0.6  # length of the median direction (1: all the same) from which sites agree enough to judge one of them
 _AGAINST = -0.2  # cosine with the median below which an update points against it
-_SIGNAL = 5.0  # times the noise's length that a gradient should have at most possible, to be judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +81,29 @@ def _malformed(update: Update, start: Parameters) -> str:
 
 
 def _against(updates: Sequence[Update], start: Parameters, plan: Plan) -> dict[str, str]:
-    pulls: dict[str, Floats] = {}
-    least = max(_LEAST_EXAMPLES, _SIGNAL * plan.noise * len(start.pair) ** 0.5)
-    for update in updates:
-        pull = Parameters.of(update.arrays).pair - start.pair
-        length = float(np.linalg.norm(pull))
-        if update.examples >= least and length > 0:
-            pulls[update.site] = pull / np.float32(length)
-    if len(pulls) < 3:  # of two that disagree nobody knows which is right
+    pulls = {
+        update.site: Parameters.of(update.arrays).pair - start.pair for update in updates if update.examples > 0
+    }
+    unit = {site: pull / np.float32(np.linalg.norm(pull)) for site, pull in pulls.items() if pull.any()}
+    if len(unit) < 3:  # of two that disagree nobody knows which is right
         return {}
-    median = np.median(np.stack([*pulls.values()]), axis=0)
+    median = np.median(np.stack([*unit.values()]), axis=0)
     coherence = float(np.linalg.norm(median))
     if coherence < _COHERENCE:
         return {}
-    cosines = {site: float(pull @ median) / coherence for site, pull in pulls.items()}
-    return {
-        site: f"pulls the shared weights against the other sites (cosine {cosine:.2f} with their median), as exchanged "
-        "or flipped labels do"
-        for site, cosine in cosines.items()
-        if cosine < _AGAINST
-    }
+    found = {}
+    for update in updates:
+        cosine = float(unit[update.site] @ median) / coherence if update.site in unit else 0.0
+        back = -float(pulls[update.site] @ median) / coherence if update.site in unit else 0.0
+        if cosine < _AGAINST and back > _by_chance(update.examples, plan):
+            found[update.site] = (
+                f"pulls the shared weights against the other sites (cosine {cosine:.2f} with their median), "
+                "as exchanged or flipped labels do"
+            )
+    return found
+
+
+def _by_chance(examples: float, plan: Plan) -> float:
+    """How far an honest site may pull in any direction: its few records differ, and noise adds to it."""
+    spread = _SPREAD / examples**0.5 + plan.noise / examples
+    return _DEVIATIONS * plan.local_steps * plan.rates[1] * plan.clip * spread

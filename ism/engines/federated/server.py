@@ -60,11 +60,13 @@ class Trained:
         return {"plan": self.plan.as_config(), "privacy": self.ledger.as_json(), "rounds": [*map(asdict, self.rounds)]}
 
 
-def server_app(bins: Bins, plan_of: Callable[[Context], Plan], done: Callable[[Trained, Context], None]) -> ServerApp:
-    """An app that trains a model for these bins.
+def server_app(
+    bins_of: Callable[[Context], Bins], plan_of: Callable[[Context], Plan], done: Callable[[Trained, Context], None]
+) -> ServerApp:
+    """An app that trains a model.
 
     Args:
-        bins: of the market's public profile.
+        bins_of: the bins of a run, from the market's public profile.
         plan_of: the plan of a run.
         done: takes the result.
     """
@@ -72,7 +74,7 @@ def server_app(bins: Bins, plan_of: Callable[[Context], Plan], done: Callable[[T
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        done(train(grid, bins, plan_of(context)), context)
+        done(train(grid, bins_of(context), plan_of(context)), context)
 
     return app
 
