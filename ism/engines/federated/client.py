@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
@@ -45,11 +45,11 @@ def client_app(participant: Callable[[Context], Participant]) -> ClientApp:
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
-        config, site = message.content[CONFIG], participant(context)
-        plan, number = _agreed(config, site), int(config[ROUND])
+        config, site = message.content.config_records[CONFIG], participant(context)
+        plan, number = _agreed(config, site), int(cast("int", config[ROUND]))
         examples = site.examples(plan)
-        start = Parameters.of({name: array.numpy() for name, array in message.content[ARRAYS].items()})
-        found = site_update(examples, start, plan, float(config[SHRINKAGE]), site.noise(number))
+        start = parameters_of(message.content.array_records[ARRAYS])
+        found = site_update(examples, start, plan, float(cast("float", config[SHRINKAGE])), site.noise(number))
         return Message(reply_content(site.name, found, len(examples)), reply_to=message)
 
     return app
@@ -71,6 +71,11 @@ def array_record(parameters: Parameters) -> ArrayRecord:
     return ArrayRecord({name: Array(np.ascontiguousarray(array)) for name, array in parameters.arrays().items()})
 
 
+def parameters_of(record: ArrayRecord) -> Parameters:
+    """The reverse of `array_record`."""
+    return Parameters.of({name: array.numpy() for name, array in record.items()})
+
+
 def _agreed(config: Mapping[str, Any], site: Participant) -> Plan:
     """The plan, where the site can follow it.
 
@@ -80,13 +85,13 @@ def _agreed(config: Mapping[str, Any], site: Participant) -> Plan:
     """
     plan = Plan.from_config(config)
     if config[BINS] != site.bins:
-        raise EngineError(
-            f"{site.name} knows another market profile than the server. Give both the same profile file."
-        )
+        raise EngineError(f"{site.name} knows another market profile than the server. Give both the same profile file.")
     if site.most_epsilon is not None:
         least = noise_for(site.most_epsilon, plan.delta, plan.rounds * plan.local_steps)
         if plan.noise < 0.999 * least or int(config[ROUND]) > plan.rounds:
             raise InvalidInputError(
-                "max-epsilon", site.most_epsilon, f"The plan's noise is {plan.noise:.3g}; the site asks for {least:.3g}."
+                "max-epsilon",
+                site.most_epsilon,
+                f"The plan's noise is {plan.noise:.3g}; the site asks for {least:.3g}.",
             )
     return plan

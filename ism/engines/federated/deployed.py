@@ -51,7 +51,9 @@ def _participant(context: Context) -> Participant:
 def _path(context: Context, name: str) -> Path:
     value = context.node_config.get(name)
     if not isinstance(value, str):
-        raise InvalidInputError(f"node-config {name}", value, f"Start the SuperNode with --node-config '{name}=\"...\"'.")
+        raise InvalidInputError(
+            f"node-config {name}", value, f"Start the SuperNode with --node-config '{name}=\"...\"'."
+        )
     return Path(value)
 
 

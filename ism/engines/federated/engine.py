@@ -125,9 +125,7 @@ class FederatedEngine(Engine):
         learned = self._learned()
         one, rows = offers.take(np.asarray([offer], dtype=np.intp)), np.asarray([row], dtype=np.intp)
         factors = learned.of_receivers(self._places_of(market)[rows])[0]
-        return utility_parts(
-            offer_columns(one)[0] * factors, pair_columns(market, one, rows)[0, 0] * learned.pair
-        )
+        return utility_parts(offer_columns(one)[0] * factors, pair_columns(market, one, rows)[0, 0] * learned.pair)
 
     def save(self, folder: Path) -> None:
         """Write ``engine.json`` (bins, plan, privacy ledger, reports of all rounds) and ``parameters.safetensors``."""

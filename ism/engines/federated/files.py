@@ -95,9 +95,7 @@ def _write(path: Path, arrays: Arrays, **about: object) -> None:
     from safetensors.numpy import save_file  # noqa: PLC0415 - only where something is stored
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, {"about": json.dumps(about)}
-    )
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, {"about": json.dumps(about)})
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

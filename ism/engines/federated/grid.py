@@ -39,7 +39,7 @@ class LocalGrid(Grid):
         """Numbers of all sites."""
         return list(self._apps)
 
-    def create_message(  # noqa: PLR0913, PLR0917 - Flower's signature
+    def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
     ) -> Message:
         """A message to a node."""

@@ -160,11 +160,12 @@ class Examples:
         )
 
     def gradient(self, parameters: Parameters, clip: float) -> Parameters:
-        """Sum over the examples of the gradient of the log-likelihood, each scaled down to a length of at most ``clip``.
+        """Sum over the examples of the gradient of the log-likelihood, each scaled down to ``clip`` where it is longer.
 
         Args:
             parameters: where the gradient is taken.
-            clip: bound on what a single example can add (Abadi et al. 2016, "Deep learning with differential privacy").
+            clip: bound on what a single example can add (Abadi et al. 2016, "Deep learning
+                with differential privacy").
         """
         utility = self.offers @ parameters.of_receivers(self.places).T + self.pairs @ parameters.pair[self.used]
         residual = np.zeros_like(utility)

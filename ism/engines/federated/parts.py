@@ -37,7 +37,7 @@ _KINDS: dict[str, ReasonKind] = {
 _SENTENCES = {
     "always": "{name} takes more than most: so the participating sites learned together.",
     "text": "What is offered reads like what {name} takes, by what the participating sites learned together.",
-    "code": "Waste of this code goes to {name} more often than to most, by what the participating sites learned together.",
+    "code": "{name} takes waste of this code more than most, by what the participating sites learned together.",
     "donor": "{name} takes more than most from this sector, by what the participating sites learned together.",
     "distance": "{name} is {km:,.0f} km away; closer receivers were chosen more often at all sites.",
     "need": "{name} asks for something close to what is offered.",

@@ -70,8 +70,9 @@ class Plan:
         return (1.0, 1.0) if self.strategy == "fedadam" else (self.site_rate, _PAIR_RATE * self.site_rate)
 
     def longest_update(self, examples: int, size: int, length: float) -> float:
-        """A length that no honest update exceeds: every gradient is clipped, and Gaussian noise is rarely 1.5 times as
-        long as expected.
+        """A length that no honest update exceeds.
+
+        Every gradient is clipped, and Gaussian noise is practically never 1.5 times as long as expected.
 
         Args:
             examples: records of the site.

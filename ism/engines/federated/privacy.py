@@ -9,6 +9,7 @@ Gaussian mechanism (Abadi et al. 2016); sites hold different records, so that th
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -57,7 +58,7 @@ def noise_for(epsilon: float, delta: float, mechanisms: int) -> float:
     """
     from dp_accounting import get_sigma_gaussian  # noqa: PLC0415 - 1 s to import: only where noise is wanted
 
-    return float(get_sigma_gaussian(epsilon, delta)) * float(mechanisms) ** 0.5
+    return float(get_sigma_gaussian(epsilon, delta)) * math.sqrt(mechanisms)
 
 
 def ledger(noise: float, clip: float, mechanisms: int, delta: float) -> Ledger:

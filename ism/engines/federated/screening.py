@@ -11,13 +11,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from ism.data.market import Floats
 from ism.engines.federated.model import Parameters
 from ism.engines.federated.plan import Plan
 
@@ -81,9 +81,7 @@ def _malformed(update: Update, start: Parameters) -> str:
 
 
 def _against(updates: Sequence[Update], start: Parameters, plan: Plan) -> dict[str, str]:
-    pulls = {
-        update.site: Parameters.of(update.arrays).pair - start.pair for update in updates if update.examples > 0
-    }
+    pulls = {update.site: Parameters.of(update.arrays).pair - start.pair for update in updates if update.examples > 0}
     unit = {site: pull / np.float32(np.linalg.norm(pull)) for site, pull in pulls.items() if pull.any()}
     if len(unit) < 3:  # of two that disagree nobody knows which is right
         return {}
@@ -105,5 +103,5 @@ def _against(updates: Sequence[Update], start: Parameters, plan: Plan) -> dict[s
 
 def _by_chance(examples: float, plan: Plan) -> float:
     """How far an honest site may pull in any direction: its few records differ, and noise adds to it."""
-    spread = _SPREAD / examples**0.5 + plan.noise / examples
+    spread = _SPREAD / math.sqrt(examples) + plan.noise / examples
     return _DEVIATIONS * plan.local_steps * plan.rates[1] * plan.clip * spread

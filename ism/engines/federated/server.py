@@ -12,7 +12,17 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedProx
 
 from ism.domain.errors import EngineError
-from ism.engines.federated.client import ABOUT, ARRAYS, BINS, EXAMPLES, METRICS, SHRINKAGE, SITE, array_record
+from ism.engines.federated.client import (
+    ABOUT,
+    ARRAYS,
+    BINS,
+    EXAMPLES,
+    METRICS,
+    SHRINKAGE,
+    SITE,
+    array_record,
+    parameters_of,
+)
 from ism.engines.federated.model import Bins, Parameters
 from ism.engines.federated.plan import Plan
 from ism.engines.federated.privacy import Ledger, ledger
@@ -90,7 +100,7 @@ def train(grid: Grid, bins: Bins, plan: Plan) -> Trained:
     result = strategy.start(
         grid, array_record(start), num_rounds=plan.rounds, timeout=plan.deadline, train_config=ConfigRecord()
     )
-    learned = Parameters.of({name: array.numpy() for name, array in result.arrays.items()}) if result.arrays else start
+    learned = parameters_of(result.arrays) if result.arrays else start
     reports = tuple(strategy.desk.reports)
     return Trained(
         bins, learned, plan, ledger(plan.noise, plan.clip, len(reports) * plan.local_steps, plan.delta), reports
@@ -113,7 +123,7 @@ class _Desk:
     def open_round(self, grid: Grid, arrays: ArrayRecord, config: ConfigRecord) -> Grid:
         """Note what is sent to whom; a view of the grid whose nodes do not change under way."""
         self._asked = self._connected(grid)
-        self._start = Parameters.of({name: array.numpy() for name, array in arrays.items()})
+        self._start = parameters_of(arrays)
         self._begun = time.monotonic()
         config.update(self.plan.as_config())
         config[BINS] = self.bins.digest
@@ -153,8 +163,10 @@ class _Desk:
         updates = []
         for name, reply in sorted(by_site.items()):
             try:
-                arrays = {key: array.numpy() for key, array in reply.content[ARRAYS].items()}
-                updates.append(Update(name, arrays, float(cast("float", reply.content[METRICS][EXAMPLES]))))
+                arrays = {key: array.numpy() for key, array in reply.content.array_records[ARRAYS].items()}
+                updates.append(
+                    Update(name, arrays, float(cast("float", reply.content.metric_records[METRICS][EXAMPLES])))
+                )
             except (KeyError, TypeError, ValueError) as error:
                 found[name] = f"sent a reply that cannot be read: {type(error).__name__}"
         for name, reason in screened(updates, self._start, self.plan).items():
@@ -170,7 +182,11 @@ class _Desk:
         """A site's own name, made distinct where another node goes by it too."""
         node = reply.metadata.src_node_id
         if node not in self._names and not reply.has_error():
-            told = str(reply.content[ABOUT][SITE])[:80] if ABOUT in reply.content else f"node {node}"
+            told = (
+                str(reply.content.config_records[ABOUT][SITE])[:80]
+                if ABOUT in reply.content.config_records
+                else f"node {node}"
+            )
             self._names[node] = f"{told} (node {node})" if told in self._names.values() else told
         return self._names.get(node, f"node {node}")
 
@@ -218,7 +234,7 @@ class _Judged(FedAvg):
         arrays = super().aggregate_train(server_round, usable)[0] if usable else None
         if arrays is None:
             return None, None
-        return array_record(Parameters.of({name: array.numpy() for name, array in arrays.items()})), None
+        return array_record(parameters_of(arrays)), None
 
 
 class _JudgedAvg(_Judged, FedAvg):
@@ -252,11 +268,11 @@ def _strategy(plan: Plan, bins: Bins) -> _Judged:
 
 
 def _examples(reply: Message) -> int:
-    return int(cast("float", reply.content[METRICS][EXAMPLES]))
+    return int(cast("float", reply.content.metric_records[METRICS][EXAMPLES]))
 
 
 def _bytes(reply: Message) -> int:
-    return sum(len(array.data) for array in reply.content[ARRAYS].values()) if ARRAYS in reply.content else 0
+    return sum(len(array.data) for record in reply.content.array_records.values() for array in record.values())
 
 
 def _first_line(reason: str | None) -> str:

@@ -12,14 +12,14 @@ import numpy as np
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")  # read when Flower is imported
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
-from flwr.app import Context, RecordDict  # noqa: E402 - telemetry is switched off first
+from flwr.app import Context, RecordDict
 
-from ism.engines.federated.client import Participant, client_app  # noqa: E402 - as above
-from ism.engines.federated.grid import LocalGrid  # noqa: E402 - as above
-from ism.engines.federated.model import Bins, Examples  # noqa: E402 - as above
-from ism.engines.federated.plan import Plan  # noqa: E402 - as above
-from ism.engines.federated.server import Trained, server_app  # noqa: E402 - as above
-from ism.engines.federated.sites import Site, prepared  # noqa: E402 - as above
+from ism.engines.federated.client import Participant, client_app
+from ism.engines.federated.grid import LocalGrid
+from ism.engines.federated.model import Bins, Examples
+from ism.engines.federated.plan import Plan
+from ism.engines.federated.server import Trained, server_app
+from ism.engines.federated.sites import Site, prepared
 
 
 def train_in_process(sites: Sequence[Site], bins: Bins, plan: Plan, seed: int = 0) -> Trained:
@@ -38,9 +38,7 @@ def run_apps(participants: Sequence[Participant], bins: Bins, plan: Plan) -> Tra
     """Run the server's app against these sites' apps."""
     logging.getLogger("flwr").setLevel(logging.ERROR)  # it tells every step at INFO
     app = client_app(lambda context: participants[context.node_id - 1])
-    nodes = {
-        number: (app, Context(1, number, {}, RecordDict(), {})) for number in range(1, len(participants) + 1)
-    }
+    nodes = {number: (app, Context(1, number, {}, RecordDict(), {})) for number in range(1, len(participants) + 1)}
     found: list[Trained] = []
     server = server_app(lambda _: bins, lambda _: plan, lambda trained, _: found.append(trained))
     server(LocalGrid(nodes), Context(1, 0, {}, RecordDict(), {}))

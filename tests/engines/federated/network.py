@@ -33,7 +33,8 @@ def certificates(folder: Path) -> tuple[Path, Path, Path]:
     )
     paths = folder / "ca.crt", folder / "server.pem", folder / "server.key"
     for path, content in zip(
-        paths, (root.public_bytes(serialization.Encoding.PEM), leaf.public_bytes(serialization.Encoding.PEM), key),
+        paths,
+        (root.public_bytes(serialization.Encoding.PEM), leaf.public_bytes(serialization.Encoding.PEM), key),
         strict=True,
     ):
         path.write_bytes(content)
@@ -100,22 +101,17 @@ class Network:
 
     def superlink(self) -> subprocess.Popen[bytes]:
         """Start the SuperLink."""
-        return self._start(
-            "superlink",
-            ["flower-superlink", "--ssl-ca-certfile", self.authority, "--ssl-certfile", self._certificate]
-            + ["--ssl-keyfile", self._key, "--disable-runtime-dependency-installation"]
-            + ["--fleet-api-address", f"127.0.0.1:{self.fleet}", "--control-api-address", f"127.0.0.1:{self.control}"]
-            + ["--serverappio-api-address", f"127.0.0.1:{self.serverappio}"],
-        )
+        tls = ["--ssl-ca-certfile", self.authority, "--ssl-certfile", self._certificate, "--ssl-keyfile", self._key]
+        addresses = {"fleet": self.fleet, "control": self.control, "serverappio": self.serverappio}
+        where = [part for api, port in addresses.items() for part in (f"--{api}-api-address", f"127.0.0.1:{port}")]
+        return self._start("superlink", ["flower-superlink", "--disable-runtime-dependency-installation", *tls, *where])
 
     def supernode(self, number: int, settings: str) -> subprocess.Popen[bytes]:
         """Start a SuperNode with its node settings."""
         [port] = free_ports(1)
-        return self._start(
-            f"supernode-{number}",
-            ["flower-supernode", "--root-certificates", self.authority, "--superlink", f"127.0.0.1:{self.fleet}"]
-            + ["--clientappio-api-address", f"127.0.0.1:{port}", "--max-wait-time", "60", "--node-config", settings],
-        )
+        where = ["--superlink", f"127.0.0.1:{self.fleet}", "--clientappio-api-address", f"127.0.0.1:{port}"]
+        told = ["--root-certificates", self.authority, "--max-wait-time", "60", "--node-config", settings]
+        return self._start(f"supernode-{number}", ["flower-supernode", *where, *told])
 
     def run(self, settings: str) -> subprocess.CompletedProcess[str]:
         """``flwr run``: hand in the app."""
@@ -128,7 +124,11 @@ class Network:
         )
         return subprocess.run(
             ["flwr", "run", str(APP), "loopback", "--run-config", settings],
-            env=self.environment, capture_output=True, text=True, timeout=60, check=False,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     def listening(self, port: int, seconds: float = 30.0) -> None:
@@ -175,7 +175,10 @@ class Network:
     def _start(self, name: str, command: Sequence[object]) -> subprocess.Popen[bytes]:
         log = (self.folder / f"{name}.log").open("wb")
         process = subprocess.Popen(
-            [str(part) for part in command], env=self.environment, stdout=log, stderr=subprocess.STDOUT,
+            [str(part) for part in command],
+            env=self.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
             cwd=self.folder,
         )
         log.close()
