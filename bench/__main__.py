@@ -1,4 +1,4 @@
-"""``python -m bench latency`` and so on: measure, print, and put the table in docs/benchmarks.md."""
+"""``python -m bench RUN``: measure, print, and put the table in docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.report import provenance, write_section
 from bench.setup import REPOSITORY, Options, data_folder, versions
 from ism.domain.errors import IsmError
 
-RUNS = ("maestri", "tri", "calrecycle", "latency", "graph", "ingest")
+RUNS = ("maestri", "tri", "calrecycle", "latency", "graph", "federated", "ingest")
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -128,7 +128,8 @@ class Examples:
 
     Attributes:
         offers: ``[q, OFFER_COLUMNS]``.
-        pairs: ``[q, n, PAIR_COLUMNS]``.
+        pairs: ``[q, n, len(used)]``, without the columns that are nothing but zeros.
+        used: the columns that are left.
         places: ``[n, 3]`` bins of the receivers that could be chosen (`Bins.of`).
         bins: how many bins there are.
         share: ``[q, n]`` each taker's share of its question; adds up to 1 or, where nothing was chosen, to 0.
@@ -137,15 +138,11 @@ class Examples:
 
     offers: Floats
     pairs: Floats
+    used: Rows
     places: Rows
     bins: int
     share: Floats
     companies: int
-    used: npt.NDArray[np.intp] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "used", np.flatnonzero(self.pairs.any(axis=(0, 1))))
-        object.__setattr__(self, "pairs", np.ascontiguousarray(self.pairs[:, :, self.used]))
 
     def __len__(self) -> int:
         return len(self.offers)

@@ -75,9 +75,12 @@ def prepared(snapshot: Snapshot, bins: Bins, *, private: bool, seed: int = 0) ->
         _ask(share[query, len(companies) :], _right_sectors(market, sectors, mine))
     told = np.flatnonzero(share.any(axis=1))
     offers = offers.take(told)
+    pairs = pair_columns(market, offers, rows)
+    used = np.flatnonzero(pairs.any(axis=(0, 1)))
     return Examples(
         offers=offer_columns(offers),
-        pairs=pair_columns(market, offers, rows),
+        pairs=np.ascontiguousarray(pairs[:, :, used]),
+        used=used,
         places=bins.of(market.receivers, rows),
         bins=len(bins.names),
         share=share[told],
