@@ -137,8 +137,12 @@ def drawn(names: list[str], seed: int = 5) -> set[str]:
 
 def pooled(parts: list[Examples]) -> Examples:
     """The examples of all sites in one; they have the same receivers and columns where no site had to sample."""
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("offers", "pairs", "share")}
-    return replace(parts[0], **columns)
+    return replace(
+        parts[0],
+        offers=np.concatenate([part.offers for part in parts]),
+        pairs=np.concatenate([part.pairs for part in parts]),
+        share=np.concatenate([part.share for part in parts]),
+    )
 
 
 def flipped(member: Participant) -> Participant:

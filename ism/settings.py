@@ -37,6 +37,15 @@ class Settings(BaseSettings):
     demo_market: bool = Field(
         True, description="Whether an empty data folder starts with the documented demonstration market."
     )
+    federated_strategy: Literal["fedadam", "fedavg", "fedprox"] = Field(
+        "fedadam", description="How the federated engine averages the updates of sites."
+    )
+    federated_epsilon: Annotated[float, Field(ge=0, le=50)] = Field(
+        0.0, description="Privacy loss that an exchange record may suffer by the federated engine; 0 adds no noise."
+    )
+    federated_sites: Annotated[int, Field(ge=1, le=64)] = Field(
+        8, description="Sites that the donors of one data folder are spread over when it trains the federated engine."
+    )
     max_upload_bytes: Annotated[int, Field(ge=1024)] = Field(
         50 * 1024 * 1024, description="Largest accepted upload, in bytes."
     )
@@ -70,6 +79,16 @@ class Settings(BaseSettings):
     feedback_group_events: int = Field(
         1_000, ge=1, le=100_000, description="How many waiting feedback events one commit takes, as a number of events."
     )
+
+    def engine_policies(self) -> dict[str, dict[str, float | str]]:
+        """What people decided about the training of engines: engine -> parameter -> value."""
+        return {
+            "federated": {
+                "strategy": self.federated_strategy,
+                "epsilon": self.federated_epsilon,
+                "sites": self.federated_sites,
+            }
+        }
 
     @field_validator("admin_key")
     @classmethod

@@ -13,15 +13,16 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ism.data.text import TextEncoder
 from ism.domain.errors import EngineError
 from ism.engines import catalog
-from ism.engines.base import Snapshot
+from ism.engines.base import ParamValue, Snapshot
 from ism.fusion.fit import fit_fusion
 from ism.fusion.store import save_fusion
 
@@ -40,6 +41,7 @@ class FittingTask:
         encoder: must survive pickling; it opens its files again in the child.
         device: what training runs on: ``auto``, ``cpu`` or ``cuda``.
         folder: takes the fitted fusion; whole or not at all.
+        policies: engine -> parameters that people decide about.
     """
 
     snapshot: Snapshot
@@ -47,11 +49,14 @@ class FittingTask:
     encoder: TextEncoder
     device: str
     folder: Path
+    policies: Mapping[str, Mapping[str, ParamValue]] = field(default_factory=dict)
     seed: int = 0
 
     def run(self) -> None:
         """Fit, calibrate and write, in this process."""
-        makers = {name: partial(catalog.make, name, self.encoder, self.device) for name in self.names}
+        makers = {
+            name: partial(catalog.make, name, self.encoder, self.device, self.policies.get(name)) for name in self.names
+        }
         save_fusion(fit_fusion(self.snapshot, makers, self.seed), self.folder)
 
 

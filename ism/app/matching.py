@@ -139,7 +139,7 @@ class MatchService:
             present = name in serving.fusion.engines
             parts[f"engine:{name}"] = {
                 "state": "ok" if present else "degraded",
-                "detail": f"version {serving.versions[name]}" if present else ABSENT,
+                "detail": _detail(serving, name) if present else ABSENT,
             }
         return parts
 
@@ -163,7 +163,8 @@ class MatchService:
         names = [name for name in catalog.names() if name in DEFAULT_WEIGHTS]  # a guest without a weight says nothing
         if not (self._folder / "fusion.json").is_file():
             snapshot, settings = Snapshot(built.market, built.groups), self._settings
-            task = FittingTask(snapshot, tuple(names), self._encoder, settings.device, self._folder)
+            policies = settings.engine_policies()
+            task = FittingTask(snapshot, tuple(names), self._encoder, settings.device, self._folder, policies)
             fit_apart(task, settings.fit_seconds)
         return load_fusion(self._folder, {name: partial(catalog.load, name, encoder=self._encoder) for name in names})
 
@@ -218,6 +219,11 @@ class MatchService:
         ]
         if logged:
             self._store.log_recommendations(logged)
+
+
+def _detail(serving: _Serving, name: str) -> str:
+    summary = serving.fusion.engines[name].summary()
+    return f"version {serving.versions[name]}" + (f"; {summary}" if summary else "")
 
 
 def _today() -> date:

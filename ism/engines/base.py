@@ -106,6 +106,10 @@ class Engine(ABC):
         """
         return np.zeros(0, dtype=np.intp)
 
+    def summary(self) -> str:
+        """What a person should know of its training, such as a privacy guarantee; empty where there is nothing."""
+        return ""
+
     @classmethod
     @abstractmethod
     def search_space(cls) -> dict[str, Param]:

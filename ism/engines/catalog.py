@@ -6,7 +6,7 @@ Guests add theirs through the entry point group ``ism.engines``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ism.data.text import TextEncoder
 from ism.domain.errors import NotFoundError
-from ism.engines.base import Engine
+from ism.engines.base import Engine, ParamValue
 
 ENGINES = {
     "matching": "ism.engines.matching:MatchingEngine",
@@ -46,9 +46,19 @@ def engine_class(name: str) -> type[Engine]:
     raise NotFoundError("engine", name)
 
 
-def make(name: str, encoder: TextEncoder, device: str = "auto") -> Engine:
-    """A new engine, with the encoder and the device of training where its constructor takes them."""
-    return with_encoder(engine_class(name), encoder, device)()
+def make(
+    name: str, encoder: TextEncoder, device: str = "auto", policy: Mapping[str, ParamValue] | None = None
+) -> Engine:
+    """A new engine, with the encoder and the device of training where its constructor takes them.
+
+    Args:
+        name: of the engine.
+        encoder: turns texts into vectors.
+        device: what training runs on: ``auto``, ``cpu`` or ``cuda``.
+        policy: parameters that people decide about; only for an engine whose constructor takes a ``policy``.
+    """
+    constructor = with_encoder(engine_class(name), encoder, device)
+    return constructor(policy=policy) if policy else constructor()
 
 
 def load(name: str, folder: Path, encoder: TextEncoder) -> Engine:

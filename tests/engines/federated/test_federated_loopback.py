@@ -1,4 +1,4 @@
-"""A federation of real processes: SuperLink, two SuperNodes, TLS. Every wait has a limit, and nothing is left running."""
+"""A federation of real processes: SuperLink, two SuperNodes, TLS. Every wait has a limit, nothing is left running."""
 
 import json
 

@@ -5,6 +5,7 @@ excludes screening: what nobody sees, nobody can judge (docs/federated.md).
 """
 
 import logging
+from copy import deepcopy
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,7 +48,8 @@ class RecordingGrid(LocalGrid):
     run = SimpleNamespace(run_id=1)
 
     def send_and_receive(self, messages, *, timeout=None):
-        replies = list(super().send_and_receive(messages, timeout=timeout))
+        apart = [deepcopy(message) for message in messages]  # the older interface changes what it is given
+        replies = list(super().send_and_receive(apart, timeout=timeout))
         self.received = [*getattr(self, "received", []), *replies]
         return replies
 
@@ -72,7 +74,7 @@ def test_the_server_learns_the_average_and_nothing_else():
         min_available_clients=len(SITES),
     )
     context = LegacyContext(Context(1, 0, {}, RecordDict(), {}), ServerConfig(num_rounds=1), strategy)
-    DefaultWorkflow(fit_workflow=SecAggPlusWorkflow(3, 2, clipping_range=8.0, timeout=30.0))(grid, context)
+    DefaultWorkflow(fit_workflow=SecAggPlusWorkflow(3, 2, max_weight=32.0, timeout=30.0))(grid, context)
 
     found = Parameters(*parameters_to_ndarrays(strategy.aggregate[0]))
     own = [site_update(site, start, PLAN, 0.0, np.random.default_rng(0)) for site in SITES]
