@@ -18,6 +18,7 @@ from bench.tri import held_out_senders, shipments
 from ism.data.market import Ints
 from ism.data.public import tri
 from ism.data.text import TextEncoder
+from ism.domain.errors import EngineError
 from ism.engines.base import ParamValue
 from ism.engines.federated import FederatedEngine
 from ism.engines.federated.client import Participant
@@ -88,10 +89,13 @@ def evaluated(frame: pl.DataFrame, states: Mapping[str, str], encoder: TextEncod
     poisoned = drawn(names)
 
     honest = [participant(site, bins, number, 0) for number, site in enumerate(sites)]
-    everything = replace(honest[0], name="everything", examples=lambda plan: pooled([m.examples(plan) for m in honest]))
+    whole = pooled([member.examples(Plan.of({})) for member in honest])
+    everything = replace(honest[0], name="everything", examples=lambda _: whole)
 
     def learned(given: dict[str, ParamValue], members: list[Participant]) -> tuple[Trained, Values]:
         found = run_apps(members, bins, Plan.of({**given, "deadline": 600.0}))
+        if any(each.kept for each in found.rounds):
+            raise EngineError(f"A round learned nothing: {found.rounds[0]}.")
         engine = FederatedEngine.of(found)
         blocks = [np.arange(start, min(start + _BLOCK, len(asked))) for start in range(0, len(asked), _BLOCK)]
         scores = np.concatenate([engine.score(snapshot.market, asked.take(rows)) for rows in blocks])
@@ -136,11 +140,16 @@ def drawn(names: list[str], seed: int = 5) -> set[str]:
 
 
 def pooled(parts: list[Examples]) -> Examples:
-    """The examples of all sites in one; they have the same receivers and columns where no site had to sample."""
+    """The examples of all sites in one; their receivers are the same where no site had to sample."""
+    used = np.unique(np.concatenate([part.used for part in parts]))
+    pairs = [np.zeros((*part.share.shape, len(used)), dtype=np.float32) for part in parts]
+    for part, whole in zip(parts, pairs, strict=True):
+        whole[:, :, np.searchsorted(used, part.used)] = part.pairs
     return replace(
         parts[0],
         offers=np.concatenate([part.offers for part in parts]),
-        pairs=np.concatenate([part.pairs for part in parts]),
+        pairs=np.concatenate(pairs),
+        used=used,
         share=np.concatenate([part.share for part in parts]),
     )
 

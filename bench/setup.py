@@ -13,8 +13,8 @@ from pathlib import Path
 from ism.data import public
 from ism.data.text import CachedEncoder, SentenceModel, TextEncoder
 from ism.domain.errors import ConfigurationError
-from ism.engines.gnn import GnnEngine
 from ism.engines.federated import FederatedEngine
+from ism.engines.gnn import GnnEngine
 from ism.engines.knowledge_graph import KnowledgeGraphEngine
 from ism.engines.matching import MatchingEngine
 from ism.fusion.fit import EngineFactory
