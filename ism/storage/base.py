@@ -12,6 +12,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
 from ism.domain.market import Company, Exchange, Listing, Recommendation
 from ism.storage.feedback import FeedbackStore
+from ism.storage.fusion_base import FusionStore
 
 MarketValue: TypeAlias = Company | Listing | Exchange
 T = TypeVar("T", bound=MarketValue)
@@ -75,7 +76,7 @@ class MarketReader(ABC):
         """
 
 
-class Store(ABC):
+class Store(FusionStore, ABC):
     """Everything that must survive a restart.
 
     Promises:

@@ -242,3 +242,6 @@ counter = Table(
     Column("name", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
+
+# Tables of single parts of the system; imported last, since they are made of what stands above.
+from ism.storage import fusion_schema  # noqa: E402, F401, I001 - registers its tables with the metadata

@@ -14,10 +14,11 @@ from ism.storage import log_sql, market_sql
 from ism.storage.base import DEFAULT_DATASET, ApiKey, BulkResult, MarketReader, MarketValue, Page, Store, T
 from ism.storage.database import Database
 from ism.storage.feedback_sql import SqlFeedbackStore
+from ism.storage.fusion_sql import SqlFusionStore
 from ism.storage.rows import check_identifier, spec_of
 
 
-class SqlStore(Store):
+class SqlStore(SqlFusionStore, Store):
     """Keeps everything in a database whose schema is up to date; see `Store` for what each method promises.
 
     Args:
