@@ -14,7 +14,10 @@ from bench.metrics import METRICS, GroupBootstrap, Values, best_ranks, compared,
 from bench.peers import Peer, peer_scores
 from ism.data.market import Rows
 from ism.engines.base import Snapshot
-from ism.fusion.fit import EngineFactory, FittedFusion, fit_fusion
+from ism.fusion.evidence import EngineFactory
+from ism.fusion.fit import FittedFusion, fit_fusion
+from ism.fusion.layer import LEARNED_MODEL
+from ism.fusion.methods import method_of
 from ism.fusion.weighted_sum import weighted_sum
 
 Ranks = dict[str, Values]  # method -> [q]; "fused", "engines/NAME", "baselines/NAME", "without/NAME", "peers/NAME"
@@ -89,7 +92,13 @@ def _block_ranks(split: Split, rows: Rows, fusion: FittedFusion, bare: FittedFus
     market, offers = split.snapshot.market, split.asked.arrays.take(rows)
     fused = fusion.score(market, offers)
     own = fused.probabilities
-    given = {"fused": fused.final, **{f"engines/{name}": scores for name, scores in own.items()}}
+    learned = next((model for model in fusion.models if model.model_id == LEARNED_MODEL), None)
+    method = method_of(learned) if learned else fusion.fuses_by()
+    given = {
+        "fused": fused.final,
+        FUSED_LEARNED: method.value(own),
+        **{f"engines/{name}": scores for name, scores in own.items()},
+    }
     for name in own if len(own) > 1 else ():
         others = {other: own[other] for other in own if other != name}
         given[f"without/{name}"], _ = weighted_sum(others, fusion.weights)

@@ -17,7 +17,7 @@ from ism.engines.federated import FederatedEngine
 from ism.engines.gnn import GnnEngine
 from ism.engines.knowledge_graph import KnowledgeGraphEngine
 from ism.engines.matching import MatchingEngine
-from ism.fusion.fit import EngineFactory
+from ism.fusion.evidence import EngineFactory
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 _PACKAGES = (

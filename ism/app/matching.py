@@ -14,6 +14,7 @@ import numpy as np
 
 from ism.app.fitting import FittingTask, fit_apart
 from ism.app.pairing import with_company
+from ism.app.sureness import sureness
 from ism.app.telling import hazard_of, reasons_for
 from ism.data.build import BuiltMarket, build_market
 from ism.data.codes import nace
@@ -25,7 +26,10 @@ from ism.domain.market import Company, Exchange, Listing, Offer, Recommendation
 from ism.domain.match import Match, MatchedReceiver, MatchFilters, MatchResult
 from ism.engines import catalog
 from ism.engines.base import Snapshot
+from ism.fusion.conformal import Conformal
 from ism.fusion.fit import FittedFusion, FusedScores
+from ism.fusion.methods import DEFAULT_MODEL, method_of
+from ism.fusion.registry import FusionRegistry
 from ism.fusion.retrieve import retrieve
 from ism.fusion.store import load_fusion, versions
 from ism.fusion.weighted_sum import DEFAULT_WEIGHTS
@@ -44,6 +48,8 @@ class _Serving:
     fusion: FittedFusion
     versions: dict[str, str]
     read_on: date  # needs run out from day to day
+    fusion_generation: int  # of the models, the active one, and adaptive weights
+    conformal: Conformal | None = None  # of the active model
 
 
 class MatchService:
@@ -61,6 +67,7 @@ class MatchService:
     def __init__(self, store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings) -> None:
         self._store, self._encoder, self._settings = store, encoder, settings
         self._folder = model_folder / "serving"
+        self._models = FusionRegistry(store)
         self._refreshing = threading.Lock()
         self._serving: _Serving | None = None
 
@@ -73,11 +80,14 @@ class MatchService:
             serving = self._serving
             if serving is not None and self._fresh(serving):
                 return  # another thread was faster
+            generation = self._models.generation()
             built, read_on = self._read_market()
             if serving is None:
-                self._serving = _Serving(built, self._fusion(built), versions(self._folder), read_on)
-            else:
-                self._serving = replace(serving, built=built, read_on=read_on)
+                fusion = self._fusion(built)
+                for model in fusion.models:
+                    self._models.add(model)
+                serving = _Serving(built, fusion, versions(self._folder), read_on, generation)
+            self._serving = self._with_active(replace(serving, built=built, read_on=read_on), generation)
 
     def match(self, offer: Offer, top: int = 20, filters: MatchFilters | None = None) -> MatchResult:
         """The ``top`` receivers for an offer, best first; logged before it is returned.
@@ -144,7 +154,8 @@ class MatchService:
         return parts
 
     def _fresh(self, serving: _Serving) -> bool:
-        return serving.built.market.generation == self._store.generation() and serving.read_on == _today()
+        unchanged = serving.built.market.generation == self._store.generation()
+        return unchanged and serving.read_on == _today() and serving.fusion_generation == self._models.generation()
 
     def _current(self) -> _Serving:
         self.refresh()
@@ -168,6 +179,19 @@ class MatchService:
             fit_apart(task, settings.fit_seconds)
         return load_fusion(self._folder, {name: partial(catalog.load, name, encoder=self._encoder) for name in names})
 
+    def _with_active(self, serving: _Serving, generation: int) -> _Serving:
+        """The same, fused by the model that is active; the default one fuses as the folder says."""
+        model = self._models.active()
+        fusion = replace(serving.fusion, method=None if model.model_id == DEFAULT_MODEL else method_of(model))
+        stamp = {"fusion_model": f"{model.model_id} {model.version}"}
+        return replace(
+            serving,
+            fusion=fusion,
+            versions={**serving.versions, **stamp},
+            fusion_generation=generation,
+            conformal=fusion.conformal.get(model.model_id),
+        )
+
     def _answer(self, serving: _Serving, offer: Offer, offers: OfferArrays, rows: Rows, top: int) -> MatchResult:
         if not len(rows):
             nothing = np.zeros((1, 0), np.float32)
@@ -175,7 +199,9 @@ class MatchService:
             note = "No receiver passes the filters." if serving.built.market.receivers.ids else "The market is empty."
             return self._result(serving, offer, offers, rows, scores, [], (note,))
         scores = serving.fusion.score(serving.built.market, offers, rows)
-        return self._result(serving, offer, offers, rows, scores, _shown(scores.final[0], rows, serving.built, top), ())
+        sure = sureness(serving.conformal, serving.built.market, rows, scores.final[0])
+        places = _shown(scores.final[0], rows, serving.built, top)
+        return self._result(serving, offer, offers, rows, scores, places, sure)
 
     def _result(  # noqa: PLR0913, PLR0917 - one call site each way; a class for it would only carry these names
         self,

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ism.data.imports.limits import Limits
     from ism.data.imports.templates import Kind, Value
     from ism.data.text import CachedEncoder, TextEncoder
+    from ism.fusion.layer import AIFusionLayer
 
 States = dict[str, dict[str, str]]
 
@@ -167,6 +169,13 @@ class Application:
         prefix = "engine:"
         states = {name: state for name, state in self.matcher.status().items() if name.startswith(prefix)}
         return [{"name": name.removeprefix(prefix), **state} for name, state in states.items()]
+
+    @cached_property
+    def fusion(self) -> AIFusionLayer:
+        """Which fusion models there are, and which one answers."""
+        from ism.fusion.layer import AIFusionLayer  # noqa: PLC0415 - numpy only where the fusion is asked
+
+        return AIFusionLayer(store=self.store)
 
     def close(self) -> None:
         """Release everything; calling it again does nothing."""

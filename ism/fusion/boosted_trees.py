@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit
 
 from ism.domain.engine import FusionModelType
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     import lightgbm
 
 _ROUND = 4  # digits after the point of what the trees see: sums in another order must not cross a threshold
+
+
+def rounded(columns: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """What the trees see."""
+    return np.asarray(np.round(columns.astype(np.float64), _ROUND), dtype=np.float64)
 
 
 class BoostedTrees(FusionMethod):
@@ -50,7 +56,7 @@ class BoostedTrees(FusionMethod):
         columns = np.stack([said.get(name, others).ravel() for name in self.weights], axis=1)
         if not len(columns):
             return base
-        added = self._booster.predict(np.round(columns.astype(np.float64), _ROUND), raw_score=True, num_threads=1)
+        added = np.asarray(self._booster.predict(rounded(columns), raw_score=True, num_threads=1))
         return np.asarray(expit(base + added.reshape(base.shape)), dtype=base.dtype)
 
     def parameters(self) -> dict[str, Any]:

@@ -87,21 +87,22 @@ def out_of_fold(snapshot: Snapshot, engines: Mapping[str, EngineFactory], seed: 
             for takers, pool in asking:
                 place, size = np.searchsorted(rows, pool), len(pool)
                 lifts = {name: log_lift(given[:, place])[0] for name, given in scores.items()}
-                numbers = [np.full(size, value, np.int32) for value in (len(parts), asked.groups[query], fold)]
+                numbers = np.tile(np.asarray([[len(parts)], [asked.groups[query]], [fold]], np.int32), size)
                 sector = np.full(size, market.receivers.sector[pool[0]])
-                parts.append(Evidence(lifts, np.isin(pool, takers), *numbers, sector))
+                parts.append(Evidence(lifts, np.isin(pool, takers), numbers[0], numbers[1], numbers[2], sector))
     return _joined(parts, engines)
 
 
 def _joined(parts: list[Evidence], engines: Mapping[str, EngineFactory]) -> Evidence:
-    none = np.zeros(0, np.float32)
-
-    def column(name: str, kind: npt.DTypeLike) -> npt.NDArray[np.generic]:
-        return np.concatenate([none.astype(kind), *(getattr(part, name) for part in parts)])
-
-    lifts = {name: np.concatenate([none, *(part.lifts[name] for part in parts)]) for name in engines}
-    numbers = [column(name, np.int32) for name in ("question", "group", "fold")]
-    return Evidence(lifts, column("relevant", np.bool_), *numbers, column("sector", np.bool_))  # type: ignore[arg-type]  # kinds as named
+    numbers, flags = np.zeros(0, np.int32), np.zeros(0, np.bool_)
+    return Evidence(
+        {name: np.concatenate([np.zeros(0, np.float32), *(part.lifts[name] for part in parts)]) for name in engines},
+        np.concatenate([flags, *(part.relevant for part in parts)]),
+        np.concatenate([numbers, *(part.question for part in parts)]),
+        np.concatenate([numbers, *(part.group for part in parts)]),
+        np.concatenate([numbers, *(part.fold for part in parts)]),
+        np.concatenate([flags, *(part.sector for part in parts)]),
+    )
 
 
 def _cut(pool: Rows, takers: Rows, rng: np.random.Generator) -> Rows:

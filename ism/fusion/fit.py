@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from ism.data.market import Floats, Market, OfferArrays, Rows
-from ism.data.votes import reachable
+from ism.domain.engine import FusionModel
 from ism.engines.base import Engine, Snapshot
-from ism.engines.training import folds, queries, questions
-from ism.fusion.calibration import Calibration, fit_calibration, log_lift
-from ism.fusion.weighted_sum import DEFAULT_WEIGHTS, agreement, weighted_sum
-
-EngineFactory = Callable[[], Engine]
-_FOLDS = 3
-_MOST_QUERIES = 300  # a fold; two numbers need no more
-_MOST_RECEIVERS = 1500  # scored a query when calibrating, a random sample beyond
+from ism.fusion.calibration import Calibration, fit_calibration
+from ism.fusion.conformal import Conformal, fit_conformal, reach
+from ism.fusion.evidence import EngineFactory, Evidence, out_of_fold
+from ism.fusion.linear_pool import WeightedSum
+from ism.fusion.method import FusionMethod
+from ism.fusion.methods import DEFAULT_MODEL
+from ism.fusion.weighted_sum import DEFAULT_WEIGHTS, agreement
 
 
 @dataclass(frozen=True)
@@ -37,21 +37,39 @@ class FusedScores:
 
 @dataclass
 class FittedFusion:
-    """Engines that answer together."""
+    """Engines that answer together.
+
+    Attributes:
+        method: how their probabilities are fused; the weighted sum with ``weights`` when None.
+        models: learnt from the same evidence as the calibrations; none of them answers by itself.
+        conformal: id of a model -> thresholds of its prediction sets of sectors.
+    """
 
     engines: dict[str, Engine]
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    method: FusionMethod | None = None
+    models: list[FusionModel] = field(default_factory=list)
+    conformal: dict[str, Conformal] = field(default_factory=dict)
+
+    def fuses_by(self) -> FusionMethod:
+        """The method in use."""
+        return self.method or WeightedSum(self.weights)
 
     def score(self, market: Market, offers: OfferArrays, rows: Rows | None = None) -> FusedScores:
-        """Fused scores of each offer with the receivers at ``rows`` (all by default)."""
+        """Fused scores of each offer with the receivers at ``rows`` (all by default).
+
+        An engine that the method does not weigh, since it came later, has no say until a method is learnt with it.
+        """
         scores = {name: engine.score(market, offers, rows) for name, engine in self.engines.items()}
         probabilities = {
             name: open_world(market, given, rows, self.calibrations.get(name, Calibration()))
             for name, given in scores.items()
         }
-        final, contributions = weighted_sum(probabilities, self.weights)
-        return FusedScores(final, agreement(probabilities, self.weights), contributions, probabilities)
+        method = self.fuses_by()
+        weighed = {name: values for name, values in probabilities.items() if name in method.weights}
+        fused = method.fuse(weighed)
+        return FusedScores(fused.final, agreement(weighed, method.weights), fused.contributions, probabilities)
 
 
 def open_world(market: Market, scores: Floats, rows: Rows | None, calibration: Calibration) -> Floats:
@@ -86,52 +104,53 @@ def open_world(market: Market, scores: Floats, rows: Rows | None, calibration: C
 
 
 def fit_fusion(snapshot: Snapshot, engines: Mapping[str, EngineFactory], seed: int = 0) -> FittedFusion:
-    """Fit every engine on all of the snapshot, and its calibration on folds that a twin of it did not see."""
-    fitted, calibrations = {}, {}
+    """Fit every engine on all of the snapshot; calibrations and fusion models on folds that twins of it did not see."""
+    evidence = out_of_fold(snapshot, engines, seed)
+    calibrations = {name: calibration_of(evidence, name) for name in engines}
+    fitted = {}
     for name, make in engines.items():
-        calibrations[name] = calibrate(snapshot, make, seed)
         engine = make()
         engine.fit(snapshot, None, seed)
         fitted[name] = engine
-    return FittedFusion(fitted, calibrations)
+    models, conformal = learnt(evidence, calibrations)
+    return FittedFusion(fitted, calibrations, models=models, conformal=conformal)
 
 
 def calibrate(snapshot: Snapshot, make: EngineFactory, seed: int = 0) -> Calibration:
-    """Calibration of an engine from out-of-fold scores; identity where there are fewer than two groups."""
-    asked = queries(snapshot)
-    count = min(_FOLDS, len(np.unique(asked.groups)))
-    if count < 2:
-        return Calibration()
-    rng = np.random.default_rng(seed)
-    fold_of = folds(asked.groups, count, seed)
-    group_fold = dict(zip(asked.groups.tolist(), fold_of.tolist(), strict=True))
-    past_fold = np.asarray([group_fold[group] for group in snapshot.groups.tolist()], dtype=np.int32)
-    shares: list[Floats] = []
-    relevant: list[Floats] = []
-    for fold in range(count):
-        kept = np.flatnonzero(past_fold != fold)
-        market = snapshot.market.keeping(kept)
-        twin = make()
-        twin.fit(Snapshot(market, snapshot.groups[kept]), None, seed)
-        known = reachable(market)
-        mine = rng.permutation(np.flatnonzero(fold_of == fold))[:_MOST_QUERIES]
-        for query in mine:
-            offer = asked.offers.take(np.asarray([query], dtype=np.intp))
-            asking = [
-                (takers, _cut(pool, takers, rng)) for takers, pool in questions(market, asked.takers[query], known)
-            ]
-            if not asking:
-                continue
-            rows = np.unique(np.concatenate([pool for _, pool in asking]))
-            scores = twin.score(market, offer, rows)
-            for takers, pool in asking:
-                shares.append(log_lift(scores[:, np.searchsorted(rows, pool)])[0])
-                relevant.append(np.isin(pool, takers).astype(np.float32))
-    return fit_calibration(np.concatenate(shares), np.concatenate(relevant)) if shares else Calibration()
+    """Calibration of one engine from out-of-fold scores; identity where there are fewer than two groups."""
+    return calibration_of(out_of_fold(snapshot, {"engine": make}, seed), "engine")
 
 
-def _cut(pool: Rows, takers: Rows, rng: np.random.Generator) -> Rows:
-    """The receivers of a question, or a random part of very many that keeps the right ones."""
-    if len(pool) <= _MOST_RECEIVERS:
-        return pool
-    return np.union1d(rng.choice(pool, _MOST_RECEIVERS, replace=False), takers).astype(np.intp)
+def calibration_of(evidence: Evidence, engine: str) -> Calibration:
+    """Calibration of an engine from evidence."""
+    return fit_calibration(evidence.lifts[engine], evidence.relevant, evidence.fold, evidence.group)
+
+
+def learnt(
+    evidence: Evidence, calibrations: Mapping[str, Calibration]
+) -> tuple[list[FusionModel], dict[str, Conformal]]:
+    """Fusion models learnt from evidence, and the thresholds of their prediction sets of sectors, out of fold.
+
+    Nothing is learnt while an engine has no calibration: its probabilities would mean something else.
+    """
+    if not len(evidence) or not all(calibration.cases for calibration in calibrations.values()):
+        return [], {}
+    from ism.fusion import learn  # noqa: PLC0415 - the optimiser is needed at fit time only
+
+    said = [calibrations[name].of_lift(evidence.lifts[name]).astype(np.float64) for name in calibrations]
+    pairs = learn.Pairs(np.stack(said, axis=1), list(calibrations), evidence.relevant, evidence.question, evidence.fold)
+    found = learn.learn(pairs)
+    usual = WeightedSum(DEFAULT_WEIGHTS).value(pairs.opinions())
+    fused = {DEFAULT_MODEL: usual} | {each.model.model_id: each.unseen for each in found}
+    sets = {model_id: _conformal(evidence, values) for model_id, values in fused.items()}
+    return [each.model for each in found], {model_id: each for model_id, each in sets.items() if each.groups}
+
+
+def _conformal(evidence: Evidence, fused: npt.NDArray[np.float64]) -> Conformal:
+    """Thresholds from the questions about sectors."""
+    lists = np.split(np.arange(len(fused)), np.flatnonzero(np.diff(evidence.question)) + 1)
+    asked = [rows for rows in lists if evidence.sector[rows[0]]]
+    if not asked:
+        return Conformal()
+    reached = np.asarray([reach(fused[rows], evidence.relevant[rows]) for rows in asked])
+    return fit_conformal(reached, np.asarray([evidence.group[rows[0]] for rows in asked]))

@@ -24,7 +24,7 @@ def fit_logistic(
 
     Args:
         columns: ``[m, k]``.
-        taken: ``[m]`` 0 or 1.
+        taken: ``[m]`` in 0..1.
         weight: ``[m]`` of each case, 1 by default.
         least: bound of every slope.
         shrink: strength of the ridge towards ``prior``, as in ``shrink / 2 * sum((slope - prior)**2)``.
@@ -35,14 +35,16 @@ def fit_logistic(
     mass = np.ones(len(taken)) if weight is None else weight
     share = float(np.clip((mass * taken).sum() / max(mass.sum(), _EDGE), _EDGE, 1 - _EDGE))
     start = np.concatenate([np.maximum(np.where(towards > 0, towards, 1.0), least), [np.log(share / (1 - share))]])
+    scale = max(float(mass.sum()), _EDGE)
 
     def loss(found: Doubles) -> tuple[float, Doubles]:
         odds = columns @ found[:-1] + found[-1]
         off = mass * (expit(odds) - taken)
         away = found[:-1] - towards
         value = float((mass * (np.logaddexp(0, odds) - taken * odds)).sum() + 0.5 * shrink * (away**2).sum())
-        return value, np.concatenate([off @ columns + shrink * away, [off.sum()]])
+        return value / scale, np.concatenate([off @ columns + shrink * away, [off.sum()]]) / scale
 
     bounds = [(least, None)] * count + [(None, None)]
-    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}).x
+    options = {"maxiter": 500, "ftol": 1e-14, "gtol": 1e-9}
+    best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
     return np.asarray(best[:-1]), float(best[-1])

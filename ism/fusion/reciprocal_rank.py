@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.stats import rankdata
 
 from ism.domain.engine import FusionModelType
 from ism.domain.errors import InvalidInputError
@@ -68,4 +67,14 @@ def _ranks(values: Numbers) -> Numbers:
     """Ranks along the last axis, the highest first, ties in the middle."""
     if not values.size or not values.ndim:
         return np.ones_like(values)
-    return np.asarray(rankdata(-values, axis=-1, method="average"), dtype=values.dtype)
+    order = np.argsort(-values, axis=-1, kind="stable")
+    falling = np.take_along_axis(values, order, axis=-1)
+    rank = np.arange(1, values.shape[-1] + 1)
+    steps = np.diff(falling, axis=-1) != 0
+    edge = np.ones((*values.shape[:-1], 1), dtype=bool)
+    first = np.maximum.accumulate(np.where(np.concatenate([edge, steps], axis=-1), rank, 0), axis=-1)
+    ends = np.where(np.concatenate([steps, edge], axis=-1), rank, len(rank) + 1)
+    last = np.minimum.accumulate(ends[..., ::-1], axis=-1)[..., ::-1]
+    out = np.empty_like(values)
+    np.put_along_axis(out, order, ((first + last) / 2).astype(values.dtype), axis=-1)
+    return out

@@ -1,7 +1,7 @@
 """Stacking by a non-negative logistic regression on the engines' log odds.
 
-Wolpert 1992, "Stacked generalization"; non-negative coefficients as in Breiman 1996, "Stacked regressions". A sum of log
-odds lets several engines that are each fairly sure together be surer than any of them, which a weighted mean cannot.
+Wolpert 1992, "Stacked generalization"; non-negative coefficients as in Breiman 1996, "Stacked regressions". With a sum
+of log odds, engines that are each fairly sure can together be surer than any of them; with a weighted mean they cannot.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from scipy.special import expit, logit
 
 from ism.domain.engine import FusionModelType
 from ism.domain.errors import InvalidInputError
-from ism.fusion.method import FusionMethod
+from ism.fusion.method import Fused, FusionMethod
+from ism.fusion.shapley import shapley
 from ism.fusion.weighted_sum import Numbers, renormalised
 
 _EDGE = 1e-6  # probabilities nearer to 0 or 1 count as this near
@@ -45,13 +46,25 @@ class Stacking(FusionMethod):
 
     def odds(self, opinions: Mapping[str, Numbers]) -> Numbers:
         """The fused score's log odds."""
-        share, total = renormalised(self.weights, list(opinions)), sum(self.weights.values())
-        spoken = sum(share[name] * log_odds(values) for name, values in opinions.items())
-        return np.asarray(total * spoken + self.intercept)
+        return self._joined({name: log_odds(values) for name, values in opinions.items()})
 
     def value(self, opinions: Mapping[str, Numbers]) -> Numbers:
         """Fused scores; see `FusionMethod.value`."""
         return np.asarray(expit(self.odds(opinions)))
+
+    def fuse(self, opinions: Mapping[str, Numbers]) -> Fused[Numbers]:
+        """Fused scores with Shapley values; the engines' log odds are taken once for all sets."""
+        said = {name: log_odds(values) for name, values in opinions.items()}
+        final = np.asarray(expit(self._joined(said)))
+        shares = shapley(
+            lambda chosen: np.asarray(expit(self._joined({name: said[name] for name in chosen}))), list(said)
+        )
+        return Fused(final, shares)
+
+    def _joined(self, said: Mapping[str, Numbers]) -> Numbers:
+        share, total = renormalised(self.weights, list(said)), sum(self.weights.values())
+        odds = sum((values * values.dtype.type(total * share[name]) for name, values in said.items()))
+        return np.asarray(odds + self.intercept)
 
     def parameters(self) -> dict[str, Any]:
         """See `FusionMethod.parameters`."""

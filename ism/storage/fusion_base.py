@@ -40,7 +40,8 @@ class FusionStore(ABC):
         """Make a stored model answer, and log it, in one transaction.
 
         Args:
-            model_id, version: of the model; NotFoundError when it is not stored.
+            model_id: of the model; NotFoundError when it is not stored.
+            version: of the model.
             before: what answers now; ConflictError when another switch came first (its ``generation`` differs).
             actor: who switched.
             reason: why.

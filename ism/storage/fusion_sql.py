@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, or_, select, tuple_, update
 
 from ism.domain.engine import FusionModel
 from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
@@ -99,9 +99,7 @@ class SqlFusionStore(FusionStore):
 def _count_change(connection: Connection) -> None:
     """Raise the fusion's generation; its row lock makes these writes queue up on PostgreSQL, as SQLite's do anyway."""
     counter = schema.counter
-    done = connection.execute(
-        update(counter).where(counter.c.name == FUSION_COUNTER).values(value=counter.c.value + 1)
-    )
+    done = connection.execute(update(counter).where(counter.c.name == FUSION_COUNTER).values(value=counter.c.value + 1))
     if done.rowcount != 1:
         raise StorageError(f"{counter.name}: the row {FUSION_COUNTER!r} is missing. Restore a backup.")
 
@@ -154,9 +152,7 @@ def switch(connection: Connection, wanted: FusionSwitch) -> None:
     one_model(connection, wanted.model_id, wanted.version)
     now = active(connection)
     if (now.generation if now else 0) != wanted.number - 1:
-        raise ConflictError(
-            f"fusion: {now.model_id if now else None!r} was made active meanwhile. Read which model is active and retry."
-        )
+        raise ConflictError("fusion: another model was made active meanwhile. Read which one and retry.")
     pointer = {
         "name": ACTIVE,
         "model_id": wanted.model_id,
@@ -200,8 +196,8 @@ def _at(key: tuple[Any, str], *, later: bool) -> ColumnElement[bool]:
     """Steps after (or before) a key; the key itself is not stored."""
     when, identifier = fusion_step.c.matured_at, fusion_step.c.recommendation_id
     if later:
-        return (when > key[0]) | ((when == key[0]) & (identifier > key[1]))
-    return (when < key[0]) | ((when == key[0]) & (identifier < key[1]))
+        return or_(when > key[0], and_(when == key[0], identifier > key[1]))
+    return or_(when < key[0], and_(when == key[0], identifier < key[1]))
 
 
 def _stored(connection: Connection, identifiers: list[str]) -> list[str]:

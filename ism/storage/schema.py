@@ -244,4 +244,4 @@ counter = Table(
 )
 
 # Tables of single parts of the system; imported last, since they are made of what stands above.
-from ism.storage import fusion_schema  # noqa: E402, F401, I001 - registers its tables with the metadata
+from ism.storage import fusion_schema  # noqa: E402, F401 - registers its tables with the metadata

@@ -25,7 +25,7 @@ def test_the_calls_as_printed():
     assert result.final_score == pytest.approx((0.30 * 0.8 + 0.20 * 0.9) / 0.50)
     assert sum(result.engine_contributions.values()) == pytest.approx(result.final_score, abs=1e-9)
     assert result.metadata["missing_engines"] == ["federated", "knowledge_graph"]
-    assert [model.model_id for model in models] == ["default_weighted_sum"]
+    assert [model.model_id for model in models] == ["default_weighted_sum", "rrf", "adaptive"]
     assert models[0].weights == {"gnn": 0.30, "federated": 0.25, "knowledge_graph": 0.25, "matching": 0.20}
 
 

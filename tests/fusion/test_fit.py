@@ -221,7 +221,9 @@ def tampered(about, path, value):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (["format"], 3),
+        (["format"], 4),
+        (["models"], [{}]),
+        (["conformal"], {"default_weighted_sum": {}}),
         (["format"], KeyError),
         (["weights", "gnn"], -1.0),
         (["weights", "gnn"], float("nan")),

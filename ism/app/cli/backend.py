@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
     from ism.app.wiring import Application
     from ism.data.imports.templates import Kind
+    from ism.domain.fusion import FusionSwitch
     from ism.settings import Settings
     from ism.storage import Role
 
 Json = dict[str, Any]
 Progress = Callable[[int, int | None], None]
+_HERE = "command line"  # who acts where no server runs
 _TIMEOUT = 600.0  # seconds; a large import takes minutes
 
 
@@ -59,6 +61,18 @@ class Backend(Protocol):
     @property
     def feedback(self) -> FeedbackBackend:
         """What happened after matches."""
+        ...
+
+    def fusion_models(self) -> Json:
+        """The answer of ``GET /api/fusion/models``."""
+        ...
+
+    def use_fusion_model(self, model_id: str, reason: str) -> Json:
+        """The answer of ``PUT /api/fusion/active``."""
+        ...
+
+    def revert_fusion_model(self) -> Json:
+        """The answer of ``POST /api/fusion/revert``."""
         ...
 
 
@@ -131,6 +145,18 @@ class ServerBackend:
         """What happened after matches."""
         return ServerFeedback(self._json)
 
+    def fusion_models(self) -> Json:
+        """The answer of ``GET /api/fusion/models``."""
+        return self._json("GET", "/api/fusion/models")
+
+    def use_fusion_model(self, model_id: str, reason: str) -> Json:
+        """The answer of ``PUT /api/fusion/active``."""
+        return self._json("PUT", "/api/fusion/active", json={"model_id": model_id, "reason": reason})
+
+    def revert_fusion_model(self) -> Json:
+        """The answer of ``POST /api/fusion/revert``."""
+        return self._json("POST", "/api/fusion/revert")
+
     def _json(self, method: str, path: str, **more: Any) -> Json:
         import httpx  # noqa: PLC0415 - imported by `connect` before
 
@@ -198,6 +224,20 @@ class FolderBackend:
         """What happened after matches."""
         return FolderFeedback(self._application)
 
+    def fusion_models(self) -> Json:
+        """The answer of ``GET /api/fusion/models``."""
+        from ism.app.http.routes.fusion import fusion_models  # noqa: PLC0415 - only where no server runs
+
+        return fusion_models(self._application).model_dump(mode="json")
+
+    def use_fusion_model(self, model_id: str, reason: str) -> Json:
+        """The answer of ``PUT /api/fusion/active``."""
+        return _switch_json(self._application.fusion.registry.use(model_id, actor=_HERE, reason=reason))
+
+    def revert_fusion_model(self) -> Json:
+        """The answer of ``POST /api/fusion/revert``."""
+        return _switch_json(self._application.fusion.revert(actor=_HERE))
+
 
 class _Told:
     """A file that tells how far it was read."""
@@ -249,6 +289,10 @@ def _plain(error: Any) -> str:
 
     entry = of_validation([error])[0]
     return f"{entry.field}: {entry.value!r} cannot be used. {entry.reason}"
+
+
+def _switch_json(switch: FusionSwitch) -> Json:
+    return {**asdict(switch), "switched_at": switch.switched_at.isoformat()}
 
 
 def _key_json(key: Any) -> Json:

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, cls=Group, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
+fusion_app = typer.Typer(no_args_is_help=True, cls=Group, help="List fusion models, choose one, take it back.")
+app.add_typer(fusion_app, name="fusion")
 
 feedback_app = typer.Typer(no_args_is_help=True, cls=Group, help="Tell what happened after matches, and look it up.")
 app.add_typer(feedback_app, name="feedback")
@@ -271,3 +273,32 @@ def discard_letter(
     from ism.app.cli.feedback import discard  # noqa: PLC0415 - not for `--help`
 
     discard(letter_id, data_dir, as_json)
+
+
+@fusion_app.command("models")
+def fusion_models(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List fusion models, and which one answers."""
+    from ism.app.cli.fusion import models  # noqa: PLC0415 - not for `--help`
+
+    models(data_dir, as_json)
+
+
+@fusion_app.command("use")
+def use_fusion_model(
+    model_id: Annotated[str, typer.Argument(help="As `ism fusion models` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a fusion model answer; logged, and taken back by `ism fusion revert`."""
+    from ism.app.cli.fusion import use  # noqa: PLC0415 - not for `--help`
+
+    use(model_id, reason, data_dir, as_json)
+
+
+@fusion_app.command("revert")
+def revert_fusion_model(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Take back the last switch; again for the one before."""
+    from ism.app.cli.fusion import revert  # noqa: PLC0415 - not for `--help`
+
+    revert(data_dir, as_json)

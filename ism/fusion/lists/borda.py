@@ -13,4 +13,4 @@ def bordafuse(lists: RankedLists) -> Doubles:
     total = len(lists.items)
     left = (total - lists.sizes + 1) / 2.0  # to each item that a list does not have
     surplus = total + 1.0 - lists.rank - np.repeat(left, lists.sizes)
-    return lists.summed(surplus) + left.sum()
+    return np.asarray(lists.summed(surplus) + left.sum())

@@ -55,4 +55,4 @@ def comb_med(lists: RankedLists) -> Doubles:
     order, starts = lists.by_item
     owner, size = lists.item[order], lists.count
     sorted_scores = lists.score[order][np.lexsort((lists.score[order], owner))]
-    return 0.5 * (sorted_scores[starts + (size - 1) // 2] + sorted_scores[starts + size // 2])
+    return np.asarray(0.5 * (sorted_scores[starts + (size - 1) // 2] + sorted_scores[starts + size // 2]))

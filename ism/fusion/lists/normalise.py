@@ -43,7 +43,8 @@ def borda(lists: RankedLists) -> RankedLists:
     """Borda points as parts of the number of items; afterwards every list has every item."""
     total_items = len(lists.items)
     filled = [
-        _completed(lists.item[start : start + size], total_items) for start, size in zip(lists.starts, lists.sizes)
+        _completed(lists.item[start : start + size], total_items)
+        for start, size in zip(lists.starts, lists.sizes, strict=True)
     ]
     size = np.repeat(lists.sizes, total_items)
     place = np.tile(np.arange(total_items), len(lists.sizes))

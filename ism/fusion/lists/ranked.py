@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,9 +53,9 @@ class RankedLists:
         """Entries in order of their items, and ``[n]`` where each item's begin."""
         return np.argsort(self.item, kind="stable"), np.asarray(np.cumsum(self.count) - self.count, dtype=np.intp)
 
-    def summed(self, values: Doubles) -> Doubles:
+    def summed(self, values: npt.NDArray[np.floating[Any]]) -> Doubles:
         """``[n]`` sum of ``[e]`` values over the lists that have the item."""
-        return np.bincount(self.item, values, minlength=len(self.items))
+        return np.asarray(np.bincount(self.item, values, minlength=len(self.items)), dtype=np.float64)
 
 
 def ranked_lists(lists: Sequence[Mapping[str, float]]) -> RankedLists:

@@ -1,0 +1,97 @@
+"""Fusion models: which there are, which one answers, and who switched it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from ism.app.http.access import App, api_router, get_caller, only
+from ism.app.http.schemas import Identifier
+from ism.domain.fusion import FusionSwitch
+
+router = api_router("Fusion")
+_MAY_SWITCH = [Depends(only("operator", "admin"))]
+_UNSEEN = ("trees",)  # parameters that are long and say nothing to people
+
+
+class FusionChoice(BaseModel):
+    """Which model shall answer."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    model_id: Identifier = Field(description="As `GET /api/fusion/models` lists it.", examples=["learned_weighted_sum"])
+    reason: str = Field("", max_length=1000, description="Why, for the log.")
+
+
+class FusionModelAnswer(BaseModel):
+    """A fusion model."""
+
+    model_id: str
+    model_type: str
+    weights: dict[str, float] = Field(description="Engine to weight; coefficients where the type is ml_model.")
+    parameters: dict[str, Any]
+    performance_metrics: dict[str, Any] = Field(description="On cases that the model did not learn from.")
+    version: int
+    last_updated: datetime
+    is_active: bool
+
+
+class FusionModelsAnswer(BaseModel):
+    """All fusion models."""
+
+    models: list[FusionModelAnswer]
+    active_model: str
+
+
+class FusionSwitchesAnswer(BaseModel):
+    """Switches of the active model, newest first."""
+
+    switches: list[FusionSwitch]
+
+
+@router.get("/api/fusion/models", summary="List fusion models")
+def fusion_models(application: App) -> FusionModelsAnswer:
+    """Every model in its latest version, with its figures and whether it answers."""
+    active = application.fusion.get_active_model()
+    models = [
+        FusionModelAnswer(
+            model_id=model.model_id,
+            model_type=model.model_type,
+            weights=model.weights,
+            parameters=_shown(model.parameters),
+            performance_metrics=model.performance_metrics,
+            version=model.version,
+            last_updated=model.last_updated,
+            is_active=model.model_id == active.model_id,
+        )
+        for model in application.fusion.get_fusion_models()
+    ]
+    return FusionModelsAnswer(models=models, active_model=active.model_id)
+
+
+@router.put("/api/fusion/active", dependencies=_MAY_SWITCH, summary="Choose the fusion model that answers")
+def use_fusion_model(choice: FusionChoice, application: App, request: Request) -> FusionSwitch:
+    """Make a model answer from the next request on; who did it is logged."""
+    return application.fusion.registry.use(choice.model_id, actor=get_caller(request).name, reason=choice.reason)
+
+
+@router.post("/api/fusion/revert", dependencies=_MAY_SWITCH, summary="Take back the last switch")
+def revert_fusion_model(application: App, request: Request) -> FusionSwitch:
+    """Make the model answer that did before the last switch that was not taken back yet."""
+    return application.fusion.revert(actor=get_caller(request).name)
+
+
+@router.get("/api/fusion/switches", summary="List switches of the fusion model")
+def fusion_switches(application: App) -> FusionSwitchesAnswer:
+    """The last hundred, newest first."""
+    return FusionSwitchesAnswer(switches=application.fusion.switches())
+
+
+def _shown(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters without what is long and says nothing to people."""
+    members = [_shown(member) for member in parameters.get("members", [])]
+    kept = {name: value for name, value in parameters.items() if name not in {*_UNSEEN, "members"}}
+    return {**kept, **({"members": members} if members else {})}
