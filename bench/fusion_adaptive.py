@@ -14,7 +14,7 @@ Values = npt.NDArray[np.float64]
 OUTCOMES = 1000
 ENGINES = 4
 LEAST_WEIGHT = 0.10
-NOISES = (0.6, 1.2, 1.6, 2.0)  # standard deviation of each engine's log odds around the true ones
+NOISES = (0.3, 1.5, 1.8, 2.2)  # standard deviation of each engine's log odds around the true ones
 RULES = {"fixed share": Hedge(), "plain Hedge": Hedge(share=0.0)}
 _SPREAD = 2.5  # standard deviation of the true log odds
 

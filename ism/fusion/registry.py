@@ -187,13 +187,22 @@ def as_rows(outcomes: MaturedOutcomes) -> list[MaturedOutcome]:
     unknown = next((name for name in outcomes.scores if name not in DEFAULT_WEIGHTS), None)
     if unknown is not None:
         raise InvalidInputError("scores", unknown, f"Engines that are weighed: {', '.join(sorted(DEFAULT_WEIGHTS))}.")
-    return [
-        MaturedOutcome(
-            recommendation_id=outcomes.recommendation_id[row],
-            scores={name: float(values[row]) for name, values in outcomes.scores.items() if not np.isnan(values[row])},
-            label=float(outcomes.label[row]),
-            weight=float(np.minimum(outcomes.weight[row], 1.0)),
-            matured_at=outcomes.matured_at[row],
-        )
-        for row in range(count)
-    ]
+    return [_row(outcomes, row) for row in range(count)]
+
+
+def _row(outcomes: MaturedOutcomes, row: int) -> MaturedOutcome:
+    scores = {name: float(values[row]) for name, values in outcomes.scores.items() if not np.isnan(values[row])}
+    label, weight = float(outcomes.label[row]), float(np.minimum(outcomes.weight[row], 1.0))
+    name, when = outcomes.recommendation_id[row], outcomes.matured_at[row]
+    for field, value in {
+        "label": label,
+        "weight": weight,
+        **{f"scores.{key}": each for key, each in scores.items()},
+    }.items():
+        if not 0.0 <= value <= 1.0:
+            raise InvalidInputError(field, value, f"Give a number from 0 to 1 for recommendation {name}.")
+    if when.tzinfo is None:
+        raise InvalidInputError("matured_at", when, "Give a time with its zone, such as 2026-01-31T12:00:00Z.")
+    if not scores:
+        raise InvalidInputError("scores", {}, f"Give the score of at least one engine for recommendation {name}.")
+    return MaturedOutcome(name, scores, label, weight, when)

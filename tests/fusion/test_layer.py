@@ -1,20 +1,26 @@
 import asyncio
-from datetime import UTC, datetime
+import gc
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ism.domain.engine import EngineOutput
 from ism.domain.errors import InvalidInputError
+from ism.domain.fusion import MaturedOutcomes
 from ism.fusion.layer import AIFusionLayer
 from ism.fusion.weighted_sum import DEFAULT_WEIGHTS
+from ism.storage import open_sqlite
 
 SCORES = st.dictionaries(st.sampled_from(sorted(DEFAULT_WEIGHTS)), st.floats(0, 1), min_size=1)
 
 
-def fuse(scores, **options):
-    return AIFusionLayer(**options).fuse([EngineOutput(name, score) for name, score in scores.items()])
+def fuse(scores, weights=None):
+    return AIFusionLayer(DEFAULT_WEIGHTS if weights is None else weights).fuse(
+        [EngineOutput(name, score) for name, score in scores.items()]
+    )
 
 
 def test_four_engines_by_hand():
@@ -103,3 +109,84 @@ def test_awaiting_is_the_same_as_calling():
     outputs = [EngineOutput("gnn", 0.8), EngineOutput("matching", 0.9)]
     layer = AIFusionLayer()
     assert asyncio.run(layer.fuse_engine_outputs(outputs)).final_score == layer.fuse(outputs).final_score
+
+
+# --- models, switches, learning -------------------------------------------------------------------
+
+
+def labelled(count):
+    """*Simulated*: gnn is right, matching says nothing."""
+    rng = np.random.default_rng(5)
+    truth = rng.uniform(0.05, 0.95, count)
+    return MaturedOutcomes(
+        [f"r-{number}" for number in range(count)],
+        {"gnn": truth, "matching": rng.uniform(0.05, 0.95, count)},
+        (rng.random(count) < truth).astype(float),
+        np.ones(count),
+        [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number) for number in range(count)],
+    )
+
+
+def test_the_default_folder_keeps_what_was_chosen(default_folder):
+    with AIFusionLayer() as layer:
+        assert not default_folder.exists()  # opened when first needed
+        assert layer.set_active_model("adaptive", actor="ann") is True
+        other = AIFusionLayer()  # shares what is open in this process
+        assert other.get_active_model().model_id == "adaptive"
+        other.close()
+    with AIFusionLayer() as again:
+        assert again.get_active_model().model_id == "adaptive"
+        assert again.fuse([EngineOutput("gnn", 0.8)]).metadata["fusion_model_id"] == "adaptive"
+        assert [switch.actor for switch in again.switches()] == ["ann"]
+
+
+def test_the_folder_is_free_again_when_the_layer_is_gone(default_folder):
+    layer = AIFusionLayer()
+    layer.get_fusion_models()
+    del layer
+    gc.collect()
+    open_sqlite(default_folder).close()
+
+
+def test_an_unknown_model_changes_nothing_and_is_logged(caplog):
+    layer = AIFusionLayer({"gnn": 1.0})
+    assert layer.set_active_model("gone") is False
+    assert "no fusion model 'gone'" in caplog.text
+    assert layer.get_active_model().model_id == "default_weighted_sum"
+
+
+def test_a_switch_changes_answers_and_is_taken_back():
+    with AIFusionLayer() as layer:
+        outputs = [EngineOutput("gnn", 0.8, metadata={"rank": 1}), EngineOutput("matching", 0.2, metadata={"rank": 3})]
+        before = layer.fuse(outputs).final_score
+        assert layer.set_active_model("rrf")
+        ranked = layer.fuse(outputs)
+        assert ranked.final_score == pytest.approx((1 + 61 / 63) / 2)
+        assert sum(ranked.engine_contributions.values()) == pytest.approx(ranked.final_score)
+        with pytest.raises(InvalidInputError, match=r"metadata\.rank"):
+            layer.fuse([EngineOutput("gnn", 0.8)])
+        layer.revert()
+        assert layer.fuse(outputs).final_score == before
+
+
+def test_outcomes_move_the_adaptive_weights_and_teach_a_model():
+    with AIFusionLayer() as layer:
+        assert layer.observe(labelled(200)) == 200
+        assert layer.observe(labelled(200)) == 0
+        layer.set_active_model("adaptive")
+        weights = layer.get_active_model().weights
+        assert weights["gnn"] > 5 * weights["matching"]
+        assert len(layer.weight_history()) == 200
+        model = layer.learn(labelled(200))
+        assert model.model_id == "learned_weighted_sum"
+        assert model.weights["gnn"] > 0.8
+        assert model.performance_metrics["log_loss"] < model.performance_metrics["default"]["log_loss"]
+        assert layer.learn(labelled(200)).version == model.version == 1
+        assert layer.learn(labelled(29)) is None
+        assert layer.get_active_model().model_id == "adaptive"
+        assert {each.model_id for each in layer.get_fusion_models()} >= {"learned_weighted_sum", "adaptive", "rrf"}
+
+
+def test_either_weights_or_a_store():
+    with pytest.raises(InvalidInputError, match="store"):
+        AIFusionLayer({"gnn": 1.0}, store=object())  # type: ignore[arg-type]  # wrong on purpose
