@@ -46,6 +46,7 @@ bench: $(VENV)/.dev ## run every benchmark and write docs/benchmarks.md (needs t
 	$(BIN)/python -m bench maestri
 	$(BIN)/python -m bench tri
 	$(BIN)/python -m bench calrecycle
+	$(BIN)/python -m bench fusion
 	$(BIN)/python -m bench latency
 	$(BIN)/python -m bench graph
 	$(BIN)/python -m bench ingest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,10 @@ class Oracle:
         for place, name in enumerate(self._names):
             given = self._dicts[name]
             fresh = [next(iter(run.values())) for run in given]
-            mine[place] = _quickest(lambda name=name: _ordered(ranked[name], kernel))
-            theirs[place] = _quickest(lambda name=name: self._fused(method, name))
-            mine_all[place] = _quickest(lambda fresh=fresh: _ordered(lists.ranked_lists(fresh), kernel))
-            made = _quickest(lambda given=given: [self._make(run) for run in given])
+            mine[place] = _quickest(partial(_ordered, ranked[name], kernel))
+            theirs[place] = _quickest(partial(self._fused, method, name))
+            mine_all[place] = _quickest(partial(_from_dicts, fresh, kernel))
+            made = _quickest(partial(self._runs_of, given))
             theirs_all[place] = made + theirs[place]
         return {
             "difference": difference,
@@ -79,6 +80,9 @@ class Oracle:
             "ratio": float(np.median(theirs / mine)),
             "ratio_from_dicts": float(np.median(theirs_all / mine_all)),
         }
+
+    def _runs_of(self, given: Sequence[Any]) -> list[Any]:
+        return [self._make(run) for run in given]
 
     def _fused(self, method: str, name: str, norm: str | None = None) -> Any:
         from ranx import fuse  # noqa: PLC0415 - as above
@@ -89,6 +93,10 @@ class Oracle:
 
 def _ordered(given: RankedLists, kernel: Callable[[RankedLists], Values]) -> npt.NDArray[np.intp]:
     return lists.ranking(given, kernel(given))
+
+
+def _from_dicts(given: Sequence[Mapping[str, float]], kernel: Callable[[RankedLists], Values]) -> npt.NDArray[np.intp]:
+    return _ordered(lists.ranked_lists(given), kernel)
 
 
 def _difference(given: RankedLists, fused: Values, name: str, theirs: Any) -> float:

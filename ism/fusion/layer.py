@@ -220,7 +220,7 @@ def _fused(
         return method.fuse(said)
     if not isinstance(method, ReciprocalRank):
         raise InvalidInputError("model_id", method.name, "This model needs whole lists; choose another one for pairs.")
-    ranks = {}
+    ranks: dict[str, npt.NDArray[np.float64]] = {}
     for output in outputs:
         rank = output.metadata.get("rank")
         if not isinstance(rank, int | float) or isinstance(rank, bool) or not 1 <= rank < float("inf"):

@@ -167,8 +167,9 @@ def learn_boosted_trees(pairs: Pairs, base: Stacking, seed: int = 0) -> BoostedT
     part = min(1.0, _MOST_TREE_PAIRS / len(pairs.said))
     drawn = pairs.relevant | (np.random.default_rng(seed).random(len(pairs.said)) < part)
     some = pairs.take(drawn)
+    columns = log_odds(some.said)
     data = lightgbm.Dataset(
-        rounded(log_odds(some.said)),
+        rounded(columns),
         some.relevant.astype(np.float64),
         weight=np.where(some.relevant, 1.0, 1.0 / part),
         init_score=base.odds(some.opinions()),

@@ -55,11 +55,11 @@ class Stacking(FusionMethod):
     def fuse(self, opinions: Mapping[str, Numbers]) -> Fused[Numbers]:
         """Fused scores with Shapley values; the engines' log odds are taken once for all sets."""
         said = {name: log_odds(values) for name, values in opinions.items()}
-        final = np.asarray(expit(self._joined(said)))
-        shares = shapley(
-            lambda chosen: np.asarray(expit(self._joined({name: said[name] for name in chosen}))), list(said)
-        )
-        return Fused(final, shares)
+
+        def value(chosen: tuple[str, ...]) -> Numbers:
+            return np.asarray(expit(self._joined({name: said[name] for name in chosen})))
+
+        return Fused(value(tuple(said)), shapley(value, list(said)))
 
     def _joined(self, said: Mapping[str, Numbers]) -> Numbers:
         share, total = renormalised(self.weights, list(said)), sum(self.weights.values())
