@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -93,10 +93,10 @@ def quality(topics: Mapping[str, trec7.Topic], ranked: Mapping[str, RankedLists]
         for name in names
     }
 
-    def scored(fuse: Callable[[str], Values]) -> Values:
+    def scored(fused: Mapping[str, Values]) -> Values:
         return np.asarray(
             [
-                average_precision(lists.ranking(ranked[name], fuse(name)), truth[name], len(topics[name].relevant))
+                average_precision(lists.ranking(ranked[name], fused[name]), truth[name], len(topics[name].relevant))
                 for name in names
             ]
         )
@@ -109,11 +109,11 @@ def quality(topics: Mapping[str, trec7.Topic], ranked: Mapping[str, RankedLists]
     ]
     best = max(single, key=lambda values: float(values.mean()))
     normal = {name: lists.NORMALISATIONS["min-max"](ranked[name]) for name in names}
-    plain = {
-        method: scored(lambda name, method=method: lists.METHODS[method](normal[name])) for method in lists.METHODS
-    }
+    plain = {}
+    for method, kernel in lists.METHODS.items():
+        plain[method] = scored({name: kernel(normal[name]) for name in names})
     weights = learnt_weights(normal, truth)
-    learned = scored(lambda name: weighted(normal[name], weights[name]))
+    learned = scored({name: weighted(normal[name], weights[name]) for name in names})
     bootstrap = GroupBootstrap(names)
     rows = {"learned": learned, "best single run": best, **plain}
     return {

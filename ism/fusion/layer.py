@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from ism.domain.engine import EngineOutput, FusionModel, FusionResult
 from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError
@@ -213,9 +214,9 @@ class AIFusionLayer:
 
 def _fused(
     method: FusionMethod,
-    said: Mapping[str, np.ndarray[tuple[()], np.dtype[np.float64]]],
+    said: Mapping[str, npt.NDArray[np.float64]],
     outputs: Sequence[EngineOutput],
-) -> Fused[np.ndarray[tuple[()], np.dtype[np.float64]]]:
+) -> Fused[npt.NDArray[np.float64]]:
     if not method.needs_list:
         return method.fuse(said)
     if not isinstance(method, ReciprocalRank):
