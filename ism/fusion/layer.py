@@ -80,9 +80,9 @@ class AIFusionLayer:
         with self._opening:
             if self._registry is None:
                 from ism.settings import Settings  # noqa: PLC0415 - only where the default folder is opened
-                from ism.storage.shared import SharedStore  # noqa: PLC0415 - as above
+                from ism.storage import share_store  # noqa: PLC0415 - as above
 
-                shared = SharedStore(self._settings or Settings())
+                shared = share_store(self._settings or Settings())
                 self._close = weakref.finalize(self, shared.close)
                 self._registry = FusionRegistry(shared.store)
             return self._registry
