@@ -12,7 +12,7 @@ DeadLetterState = Literal["open", "replayed", "discarded"]
 TriggerType = Literal["schedule", "feedback", "performance", "manual"]
 TriggerCause = Literal["volume", "negative_share", "trend", "live_quality", "schedule", "manual"]
 TriggerDecision = Literal["fired", "deferred", "coalesced", "refused"]
-RequestState = Literal["open", "delivered", "cancelled"]
+RequestState = Literal["open", "delivered", "finished", "cancelled"]
 
 DEFAULT_PRIORITY = 3
 
@@ -156,3 +156,4 @@ class RetrainingRequest:
     state: RequestState = "open"
     created_at: datetime = field(default_factory=_now)
     delivered_at: datetime | None = None
+    finished_at: datetime | None = None

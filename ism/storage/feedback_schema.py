@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Double, Index, Integer, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, Column, Double, Index, Integer, Table, Text, text
 
 from ism.domain.feedback import (
     DeadLetterState,
@@ -23,11 +23,12 @@ from ism.domain.feedback import (
 from ism.storage.schema import UNIT, UtcDateTime, between, filled, identifier, metadata, one_of
 
 FEEDBACK_COUNTER = "feedback"
+LABEL_COUNTER = "label"
 PRIORITIES = (1, 5)
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 EVENT_SOURCES: tuple[str, ...] = get_args(EventSource)
 LETTER_STATES: tuple[str, ...] = get_args(DeadLetterState)
-LABEL_STATES = ("open", "matured", "censored")
+LABEL_STATES = ("censored", "matured")
 QUARANTINE_STATES = ("held", "released", "confirmed")
 
 
@@ -97,26 +98,60 @@ dead_letter = Table(
     Index(None, "state", "letter_id"),
 )
 
+# Only ever appended to: what was believed at an earlier moment can always be read again.
 label = Table(
     "ism_label",
     metadata,
-    Column("recommendation_id", identifier(), primary_key=True),
+    Column("version", _ROWID, primary_key=True, autoincrement=False),  # grows in the order of commits
+    Column("recommendation_id", identifier(), nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),
     Column("state", Text, nullable=False),
-    Column("outcome", Text),  # the last one that counted
-    Column("value", Double),  # 0 bad to 1 good; NULL while not known
+    Column("outcome", Text, nullable=False),  # the furthest stage
+    Column("value", Double),  # 1 good, 0 bad; NULL while censored
     Column("weight", Double, nullable=False),  # of the evidence, after trust
-    Column("propensity", Double),  # of having been seen, as logged
     Column("shown_at", UtcDateTime, nullable=False),
-    Column("outcome_at", UtcDateTime),
     Column("matured_at", UtcDateTime),
-    Column("sequence", BigInteger, nullable=False),  # the last event that went into it
-    Column("detail", JSON, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
+    Column("actor_id", identifier()),  # whose word weighs most; NULL where silence decided
+    Column("company_id", identifier()),
+    Column("detail", JSON, nullable=False),  # evidence on both sides
     one_of("state", LABEL_STATES),
     between("value", UNIT),
-    CheckConstraint("weight >= 0", name="weight_range"),
-    between("propensity", UNIT),
-    Index(None, "state", "matured_at"),
+    between("weight", UNIT),
+    CheckConstraint("(state = 'matured') = (value IS NOT NULL)", name="matured_has_value"),
+    Index(None, "recommendation_id", "version"),
+    Index(None, "state", "shown_at"),
+)
+
+# What an event says about the quality of a match, so that it need not be read from its JSON again.
+statement = Table(
+    "ism_statement",
+    metadata,
+    Column("sequence", _ROWID, primary_key=True, autoincrement=False),  # of the event
+    Column("event_id", identifier(), nullable=False),
+    Column("recommendation_id", identifier()),
+    Column("subject", identifier()),  # kind of material and receiver: what actors can agree on
+    Column("actor_id", identifier(), nullable=False),
+    Column("company_id", identifier(), nullable=False),
+    Column("model_name", identifier()),
+    Column("rating", Double),
+    Column("outcome", Text),
+    Column("value", Double),  # 1 good, 0 bad; NULL where it takes no side
+    Column("strength", Double, nullable=False),
+    Column("verified", Boolean, nullable=False),  # seen by a system, not said by a person
+    Column("text_digest", Text),
+    Column("sentiment", Text),
+    Column("topic", Text),
+    Column("priority", Integer, nullable=False),
+    Column("counted", Boolean, nullable=False),  # false while it is in quarantine
+    Column("recorded_at", UtcDateTime, nullable=False),
+    CheckConstraint("priority BETWEEN 1 AND 5", name="priority_range"),
+    between("value", UNIT),
+    between("strength", UNIT),
+    Index(None, "event_id", unique=True),
+    Index(None, "recommendation_id"),
+    Index(None, "actor_id", "recorded_at"),
+    Index(None, "text_digest", "recorded_at"),
+    Index(None, "model_name", "sequence"),
 )
 
 actor = Table(
@@ -125,9 +160,8 @@ actor = Table(
     Column("actor_id", identifier(), primary_key=True),
     Column("company_id", identifier()),
     Column("trust", Double, nullable=False),
-    Column("events", Integer, nullable=False),
-    Column("agreed", Double, nullable=False),  # weight of its statements that outcomes or peers bore out
-    Column("disagreed", Double, nullable=False),
+    Column("statements", Integer, nullable=False),
+    Column("bloc", identifier(), nullable=False),  # one of the companies that it is counted with
     Column("reasons", JSON, nullable=False),  # each with its text and numbers
     Column("override_trust", Double),  # an operator's word; it goes before the rest
     Column("override_reason", Text),
@@ -191,6 +225,7 @@ retraining_request = Table(
     Column("state", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("delivered_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
     filled("request_id"),
     one_of("trigger_type", get_args(TriggerType)),
     one_of("state", get_args(RequestState)),

@@ -87,7 +87,7 @@ def test_down_and_up_again(engine: Engine) -> None:
     assert migrations.migrate(engine) is True
     with engine.connect() as connection:
         counted = dict(connection.execute(metadata.tables["ism_counter"].select()).all())
-        assert counted == {"market": 0, "feedback": 0, "fusion": 0}
+        assert counted == {"market": 0, "feedback": 0, "label": 0, "fusion": 0}
     assert migrations.migrate(engine) is False
 
 

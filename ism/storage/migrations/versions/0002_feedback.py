@@ -16,7 +16,7 @@ def upgrade() -> None:
     _log()
     _conclusions()
     _triggers()
-    op.execute("INSERT INTO ism_counter (name, value) VALUES ('feedback', 0)")
+    op.execute("INSERT INTO ism_counter (name, value) VALUES ('feedback', 0), ('label', 0)")
     op.add_column("ism_request", sa.Column("offer_id", _ID))
     op.create_index("ix_ism_request_offer_id_created_at", "ism_request", ["offer_id", "created_at"])
     named = "offer ->> 'offer_id'" if op.get_bind().dialect.name == "postgresql" else "json_extract(offer, '$.offer_id')"
@@ -103,33 +103,63 @@ def _log() -> None:
 def _conclusions() -> None:
     op.create_table(
         "ism_label",
+        sa.Column("version", _ROWID, nullable=False, autoincrement=False),
         sa.Column("recommendation_id", _ID, nullable=False),
+        sa.Column("as_of", _TIME, nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("outcome", sa.Text()),
+        sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("value", sa.Double()),
         sa.Column("weight", sa.Double(), nullable=False),
-        sa.Column("propensity", sa.Double()),
         sa.Column("shown_at", _TIME, nullable=False),
-        sa.Column("outcome_at", _TIME),
         sa.Column("matured_at", _TIME),
-        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("actor_id", _ID),
+        sa.Column("company_id", _ID),
         sa.Column("detail", sa.JSON(), nullable=False),
-        sa.Column("updated_at", _TIME, nullable=False),
-        sa.CheckConstraint("state IN ('open', 'matured', 'censored')", name="ck_ism_label_state_known"),
+        sa.CheckConstraint("state IN ('censored', 'matured')", name="ck_ism_label_state_known"),
         sa.CheckConstraint("value >= 0.0 AND value <= 1.0", name="ck_ism_label_value_range"),
-        sa.CheckConstraint("weight >= 0", name="ck_ism_label_weight_range"),
-        sa.CheckConstraint("propensity >= 0.0 AND propensity <= 1.0", name="ck_ism_label_propensity_range"),
-        sa.PrimaryKeyConstraint("recommendation_id", name="pk_ism_label"),
+        sa.CheckConstraint("weight >= 0.0 AND weight <= 1.0", name="ck_ism_label_weight_range"),
+        sa.CheckConstraint("(state = 'matured') = (value IS NOT NULL)", name="ck_ism_label_matured_has_value"),
+        sa.PrimaryKeyConstraint("version", name="pk_ism_label"),
     )
-    op.create_index("ix_ism_label_state_matured_at", "ism_label", ["state", "matured_at"])
+    op.create_index("ix_ism_label_recommendation_id_version", "ism_label", ["recommendation_id", "version"])
+    op.create_index("ix_ism_label_state_shown_at", "ism_label", ["state", "shown_at"])
+    op.create_table(
+        "ism_statement",
+        sa.Column("sequence", _ROWID, nullable=False, autoincrement=False),
+        sa.Column("event_id", _ID, nullable=False),
+        sa.Column("recommendation_id", _ID),
+        sa.Column("subject", _ID),
+        sa.Column("actor_id", _ID, nullable=False),
+        sa.Column("company_id", _ID, nullable=False),
+        sa.Column("model_name", _ID),
+        sa.Column("rating", sa.Double()),
+        sa.Column("outcome", sa.Text()),
+        sa.Column("value", sa.Double()),
+        sa.Column("strength", sa.Double(), nullable=False),
+        sa.Column("verified", sa.Boolean(), nullable=False),
+        sa.Column("text_digest", sa.Text()),
+        sa.Column("sentiment", sa.Text()),
+        sa.Column("topic", sa.Text()),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("counted", sa.Boolean(), nullable=False),
+        sa.Column("recorded_at", _TIME, nullable=False),
+        sa.CheckConstraint("priority BETWEEN 1 AND 5", name="ck_ism_statement_priority_range"),
+        sa.CheckConstraint("value >= 0.0 AND value <= 1.0", name="ck_ism_statement_value_range"),
+        sa.CheckConstraint("strength >= 0.0 AND strength <= 1.0", name="ck_ism_statement_strength_range"),
+        sa.PrimaryKeyConstraint("sequence", name="pk_ism_statement"),
+    )
+    op.create_index("ix_ism_statement_event_id", "ism_statement", ["event_id"], unique=True)
+    op.create_index("ix_ism_statement_recommendation_id", "ism_statement", ["recommendation_id"])
+    op.create_index("ix_ism_statement_actor_id_recorded_at", "ism_statement", ["actor_id", "recorded_at"])
+    op.create_index("ix_ism_statement_text_digest_recorded_at", "ism_statement", ["text_digest", "recorded_at"])
+    op.create_index("ix_ism_statement_model_name_sequence", "ism_statement", ["model_name", "sequence"])
     op.create_table(
         "ism_actor",
         sa.Column("actor_id", _ID, nullable=False),
         sa.Column("company_id", _ID),
         sa.Column("trust", sa.Double(), nullable=False),
-        sa.Column("events", sa.Integer(), nullable=False),
-        sa.Column("agreed", sa.Double(), nullable=False),
-        sa.Column("disagreed", sa.Double(), nullable=False),
+        sa.Column("statements", sa.Integer(), nullable=False),
+        sa.Column("bloc", _ID, nullable=False),
         sa.Column("reasons", sa.JSON(), nullable=False),
         sa.Column("override_trust", sa.Double()),
         sa.Column("override_reason", sa.Text()),
@@ -201,10 +231,11 @@ def _triggers() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", _TIME, nullable=False),
         sa.Column("delivered_at", _TIME),
+        sa.Column("finished_at", _TIME),
         sa.CheckConstraint("request_id <> ''", name="ck_ism_retraining_request_request_id_filled"),
         sa.CheckConstraint(types, name="ck_ism_retraining_request_trigger_type_known"),
         sa.CheckConstraint(
-            "state IN ('open', 'delivered', 'cancelled')", name="ck_ism_retraining_request_state_known"
+            "state IN ('open', 'delivered', 'finished', 'cancelled')", name="ck_ism_retraining_request_state_known"
         ),
         sa.PrimaryKeyConstraint("request_id", name="pk_ism_retraining_request"),
     )
@@ -218,12 +249,13 @@ def downgrade() -> None:
         "ism_trigger",
         "ism_quarantine",
         "ism_actor",
+        "ism_statement",
         "ism_label",
         "ism_dead_letter",
         "ism_feedback_cursor",
         "ism_feedback",
     ):
         op.drop_table(table)
-    op.execute("DELETE FROM ism_counter WHERE name = 'feedback'")
+    op.execute("DELETE FROM ism_counter WHERE name IN ('feedback', 'label')")
     op.drop_index("ix_ism_request_offer_id_created_at", "ism_request")
     op.drop_column("ism_request", "offer_id")
