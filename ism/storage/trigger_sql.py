@@ -1,0 +1,61 @@
+"""Trigger decisions and retraining requests: functions on an open transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from ism.domain.errors import NotFoundError
+from ism.domain.feedback import RequestState, RetrainingRequest, RetrainingTrigger
+from ism.storage import feedback_schema as tables
+
+
+class TriggerTables:
+    """Decisions and requests.
+
+    Args:
+        connection: an open transaction.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add_decisions(self, decisions: Sequence[RetrainingTrigger]) -> None:
+        """Put decisions on record."""
+        if decisions:
+            self._connection.execute(insert(tables.trigger), [asdict(item) for item in decisions])
+
+    def decisions(self, model: str | None, limit: int) -> list[RetrainingTrigger]:
+        """The latest decisions, the latest first."""
+        table = tables.trigger
+        query = select(table).order_by(table.c.decided_at.desc(), table.c.trigger_id.desc()).limit(limit)
+        if model is not None:
+            query = query.where(table.c.model_name == model)
+        return [RetrainingTrigger(**row) for row in self._connection.execute(query).mappings()]
+
+    def add_requests(self, requests: Sequence[RetrainingRequest]) -> None:
+        """Store requests, to be delivered."""
+        if requests:
+            self._connection.execute(insert(tables.retraining_request), [asdict(item) for item in requests])
+
+    def requests(self, state: RequestState | None, limit: int) -> list[RetrainingRequest]:
+        """Requests, the oldest first."""
+        table = tables.retraining_request
+        query = select(table).order_by(table.c.created_at, table.c.request_id).limit(limit)
+        if state is not None:
+            query = query.where(table.c.state == state)
+        return [RetrainingRequest(**row) for row in self._connection.execute(query).mappings()]
+
+    def mark_request(self, request_id: str, state: RequestState, at: datetime) -> RetrainingRequest:
+        """Move a request on; NotFoundError when there is none."""
+        table = tables.retraining_request
+        here = table.c.request_id == request_id
+        values: dict[str, Any] = {"state": state}
+        values |= {"delivered_at": at} if state == "delivered" else {"finished_at": at}
+        if not self._connection.execute(update(table).where(here).values(values)).rowcount:
+            raise NotFoundError("retraining request", request_id)
+        return RetrainingRequest(**self._connection.execute(select(table).where(here)).mappings().one())
