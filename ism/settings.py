@@ -80,6 +80,66 @@ class Settings(BaseSettings):
         1_000, ge=1, le=100_000, description="How many waiting feedback events one commit takes, as a number of events."
     )
 
+    label_horizon_days: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Days after which a match that was opened and led to nothing counts as a weak no."
+    )
+    label_actor_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.05, description="Largest share of all label weight that one actor may hold, 0..1."
+    )
+    label_company_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.10, description="Largest share of all label weight that one company may hold, 0..1."
+    )
+    trust_window_days: Annotated[float, Field(gt=0)] = Field(
+        180.0, description="Days for which a statement counts towards its actor's trust."
+    )
+    burst_statements: Annotated[int, Field(ge=1)] = Field(
+        30, description="Statements that one actor may make within burst_minutes; later ones go to quarantine."
+    )
+    burst_minutes: Annotated[float, Field(gt=0)] = Field(10.0, description="Length of that time, in minutes.")
+    text_copies: Annotated[int, Field(ge=1)] = Field(
+        2, description="How often one text may come within text_copies_days; later copies go to quarantine."
+    )
+    text_copies_days: Annotated[float, Field(gt=0)] = Field(7.0, description="Length of that time, in days.")
+    trigger_volume_events: Annotated[int, Field(ge=1)] = Field(
+        100, description="Retraining is asked for above so many new matured feedback events."
+    )
+    trigger_negative_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.30, description="Retraining is asked for above this share of negative ratings, 0..1."
+    )
+    trigger_negative_share_leave: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.25, description="Below this share, 0..1, the same may be asked for again."
+    )
+    trigger_ratings: Annotated[int, Field(ge=1, le=1000)] = Field(
+        50, description="How many of the latest ratings share and trend look at."
+    )
+    trigger_min_ratings: Annotated[int, Field(ge=1)] = Field(
+        20, description="Ratings below which neither share nor trend is looked at."
+    )
+    trigger_fall: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.10, description="Retraining is asked for when the mean rating or the live quality falls by more, 0..1."
+    )
+    trigger_fall_leave: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.05, description="Below this fall, 0..1, the same may be asked for again."
+    )
+    trigger_actor_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.20, description="Largest share that one known actor has in the numbers of a trigger, 0..1."
+    )
+    trigger_cool_down_hours: Annotated[float, Field(ge=0)] = Field(
+        24.0, description="Hours from one retraining request for a model to the next; a manual one need not wait."
+    )
+    trigger_weekly_budget: Annotated[int, Field(ge=0, le=50)] = Field(
+        3, description="Most retraining requests for a model in any seven days, manual ones included."
+    )
+    trigger_run_limit_hours: Annotated[float, Field(gt=0)] = Field(
+        24.0, description="Hours after which a retraining request counts as ended when nobody says so."
+    )
+    schedule_weekly: str = Field(
+        "monday 02:00", description="Day and local time of the weekly retraining request; 'never' for none."
+    )
+    schedule_zone: str = Field(
+        "", description="IANA time zone of schedule_weekly, such as Europe/Berlin; the machine's own when empty."
+    )
+
     def engine_policies(self) -> dict[str, dict[str, float | str]]:
         """What people decided about the training of engines: engine -> parameter -> value."""
         return {

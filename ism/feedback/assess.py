@@ -21,6 +21,7 @@ from ism.feedback.limits import FeedbackRules
 from ism.feedback.text import Reading, text_digest
 from ism.feedback.trust import Trust, TrustRules, estimate_trust, influence_of
 
+Standing = tuple[float, str]  # an actor's influence, and the bloc that it is counted with
 ANONYMOUS = "anonymous"
 _LONGEST = 200  # characters of an identifier
 _MOVED = 0.05  # a weight or a trust that moved by less is not written again
@@ -90,7 +91,11 @@ class Numbering(dict[str, int]):
 
 
 def claims_from(
-    statements: Iterable[Statement], subjects: Numbering, actors: Numbering, companies: Numbering, by_recommendation: bool
+    statements: Iterable[Statement],
+    subjects: Numbering,
+    actors: Numbering,
+    companies: Numbering,
+    standing: Mapping[str, Standing] | None = None,
 ) -> Claims:
     """Statements that take a side, as columns.
 
@@ -99,13 +104,14 @@ def claims_from(
         subjects: numbers of recommendations or subjects.
         actors: numbers of actors.
         companies: numbers of companies.
-        by_recommendation: whether each recommendation is a subject of its own.
+        standing: with it each recommendation is a subject of its own, and a bloc speaks as one company.
     """
     rows = []
     for item in statements:
-        name = item.recommendation_id if by_recommendation else item.subject
+        name = item.subject if standing is None else item.recommendation_id
         if name is not None and item.value is not None:
-            numbers = subjects[name], actors[item.actor_id], companies[item.company_id]
+            known = None if standing is None else standing.get(item.actor_id)
+            numbers = subjects[name], actors[item.actor_id], companies[known[1] if known else item.company_id]
             rows.append((*numbers, item.value, item.strength, item.verified, item.recorded_at.timestamp()))
     return claims_of(rows)
 
@@ -117,7 +123,7 @@ def labels_of(
     shown: Sequence[Exposure],
     outcomes: Iterable[Mapping[Any, Any]],
     statements: Iterable[Statement],
-    influence: Mapping[str, float],
+    standing: Mapping[str, Standing],
     now: datetime,
     rules: FeedbackRules,
 ) -> list[Label]:
@@ -127,22 +133,26 @@ def labels_of(
         shown: the recommendations.
         outcomes: ``recommendation_id``, ``data`` and ``event_time`` of their outcome events.
         statements: about them, those that count.
-        influence: of actors; others are new.
+        standing: influence and bloc of actors; others are new.
         now: the time.
         rules: horizon and prior.
     """
     numbers, actors, companies = Numbering(), Numbering(), Numbering()
     shown_at = np.asarray([item.shown_at.timestamp() for item in shown])
     for item in shown:
-        numbers[item.recommendation_id]  # noqa: B018 - numbers it, in the given order
+        numbers[item.recommendation_id]
     stage = _furthest(outcomes, numbers, len(shown))
-    claims = claims_from((s for s in statements if s.recommendation_id in numbers), numbers, actors, companies, True)
-    start = new_influence(rules.trust)
-    trusted = np.asarray([influence.get(name, start) for name in actors] or [start])
+    about = [item for item in statements if item.recommendation_id in numbers]
+    claims = claims_from(about, numbers, actors, companies, standing)
+    new = (new_influence(rules.trust), "")
+    trusted = np.asarray([standing.get(name, new)[0] for name in actors] or [new[0]])
     heard = resolve(claims, trusted, len(shown))
     heard = hear_silence(heard, stage, shown_at, now.timestamp(), rules.horizon.total_seconds())
-    names, firms = list(actors), list(companies)
-    return [_label(item, place, heard, int(stage[place]), now, names, firms) for place, item in enumerate(shown)]
+    home = {item.actor_id: item.company_id for item in about}
+    speakers = [(name, home[name]) for name in actors]
+    blocs = list(companies)
+    labels = [_label(item, place, heard, int(stage[place]), speakers, blocs) for place, item in enumerate(shown)]
+    return [replace(label, as_of=now) for label in labels]
 
 
 def has_moved(before: Label | None, after: Label) -> bool:
@@ -169,27 +179,29 @@ def _furthest(outcomes: Iterable[Mapping[Any, Any]], numbers: Numbering, count: 
     return np.maximum(reached, RUNG["shown"])  # it was logged when it was shown
 
 
-def _label(  # noqa: PLR0913, PLR0917 - gathers one row of many columns
-    shown: Exposure, place: int, heard: Verdicts, stage: int, now: datetime, actors: list[str], companies: list[str]
+def _label(
+    shown: Exposure, place: int, heard: Verdicts, stage: int, speakers: list[tuple[str, str]], blocs: list[str]
 ) -> Label:
+    """A label, not yet dated."""
     known, speaker = bool(heard.known[place]), int(heard.speaker[place])
     voice = heard.voices
     detail: dict[str, Any] = {"good": round(float(heard.good[place]), 6), "bad": round(float(heard.bad[place]), 6)}
     if known and speaker < 0:
         detail["silence"] = True
-    if speaker >= 0 and voice.verified[speaker]:
-        detail["verified"] = True
+    if speaker >= 0:
+        detail |= {"bloc": blocs[voice.company[speaker]], "verified": bool(voice.verified[speaker])}
+    actor, company = speakers[voice.actor[speaker]] if speaker >= 0 else (None, None)
     return Label(
         recommendation_id=shown.recommendation_id,
-        as_of=now,
+        as_of=shown.shown_at,
         state="matured" if known else "censored",
         outcome=LADDER[stage],
         value=float(heard.value[place]) if known else None,
         weight=float(heard.weight[place]) if known else 0.0,
         shown_at=shown.shown_at,
         matured_at=datetime.fromtimestamp(float(heard.matured_at[place]), UTC) if known else None,
-        actor_id=actors[voice.actor[speaker]] if speaker >= 0 else None,
-        company_id=companies[voice.company[speaker]] if speaker >= 0 else None,
+        actor_id=actor,
+        company_id=company,
         detail=detail,
     )
 
@@ -206,7 +218,7 @@ def judge_actors(statements: Sequence[Statement], now: datetime, rules: TrustRul
         rules: the model's numbers.
     """
     subjects, actors, companies = Numbering(), Numbering(), Numbering()
-    claims = one_voice_each(claims_from(statements, subjects, actors, companies, False))
+    claims = one_voice_each(claims_from(statements, subjects, actors, companies))
     if not len(claims):
         return []
     blocs = find_blocs(claims, len(companies))

@@ -1,7 +1,7 @@
 """Companies that go wrong together.
 
-Honest sources agree because both are right; only sources that depend on each other share errors (Dong, Berti-Equille and
-Srivastava 2009, "Integrating conflicting data: the role of source dependence"). Two companies are joined where they
+Honest sources agree because both are right; only sources that depend on each other share errors (Dong, Berti-Equille
+and Srivastava 2009, "Integrating conflicting data: the role of source dependence"). Two companies are joined where they
 contradict the outcomes on the same subjects much more often than two that err independently would.
 """
 

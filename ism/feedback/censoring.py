@@ -64,7 +64,7 @@ def censoring_survival(watched: Floats, resolved: Mask) -> Survival:
     times, start = np.unique(time[lost], return_index=True)
     risk = at_risk[lost][start]
     gone = np.diff(np.append(start, lost.sum()))
-    return Survival(times, np.cumprod(1.0 - gone / risk), float(time[-1]))
+    return Survival(times, np.cumprod(1.0 - gone / risk).astype(np.float64), float(time[-1]))
 
 
 def censoring_weights(watched: Floats, resolved: Mask, horizon: float, smallest: float = 0.05) -> Floats:

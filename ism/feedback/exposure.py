@@ -31,8 +31,8 @@ def fit_examination(rank: Ints, opened: Floats, score: Floats, severity: float =
     """How likely each rank is examined, learnt from the log by expectation maximisation.
 
     The model: opened = examined(rank) and attractive(score). As the same score appears at several ranks, the two can be
-    told apart (regression EM, with bins of the fused score as the regression: Wang et al. 2018, "Position bias estimation
-    for unbiased learning to rank in personal search"). Ranks that were seen seldom stay near the power law.
+    told apart (regression EM, with bins of the fused score as the regression: Wang et al. 2018, "Position bias
+    estimation for unbiased learning to rank in personal search"). Ranks that were seen seldom stay near the power law.
 
     Args:
         rank: ``[n]`` from 1 on.
@@ -61,7 +61,7 @@ def fit_examination(rank: Ints, opened: Floats, score: Floats, severity: float =
         liked = np.where(opened > 0, 1.0, like * (1.0 - look) / both)
         examined = (np.bincount(place, seen, most) + _PRIOR_VIEWS * prior) / (views + _PRIOR_VIEWS)
         attractive = np.bincount(group, liked, len(attractive)) / members
-    return np.clip(examined / examined[0], 0.0, 1.0)
+    return np.asarray(np.clip(examined / examined[0], 0.0, 1.0), np.float64)
 
 
 def exposure_weights(rank: Ints, propensity: Floats, examined: Floats, clip: float = 0.1) -> Floats:

@@ -1,9 +1,9 @@
 """From statements to one label a recommendation.
 
 What companies say is weighed: strength of the statement times trust. The label is the side with more weight, its own
-weight the difference of the two, at most 1, so that a contested label counts little and a tie stays censored. Who opened
-a recommendation and then did nothing until the horizon has said a weak no; what nobody opened was not examined and says
-nothing.
+weight the difference of the two, at most 1, so that a contested label counts little and a tie stays censored. Who
+opened a recommendation and then did nothing until the horizon has said a weak no; what nobody opened was not examined
+and says nothing.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def resolve(claims: Claims, influence: Floats, count: int) -> Verdicts:
     """
     voices = one_voice_each(claims)
     weight = voices.strength * np.where(voices.verified, 1.0, influence[voices.actor])
-    good = np.bincount(voices.subject, weight * voices.value, count)
-    bad = np.bincount(voices.subject, weight * (1.0 - voices.value), count)
+    good = np.bincount(voices.subject, weight * voices.value, count).astype(np.float64)
+    bad = np.bincount(voices.subject, weight * (1.0 - voices.value), count).astype(np.float64)
     known = np.abs(good - bad) > _TIE
     value = (good > bad).astype(np.float64)
     side = (voices.value == value[voices.subject]) & known[voices.subject] & (weight > 0)

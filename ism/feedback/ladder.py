@@ -3,8 +3,8 @@
 The state of a recommendation is the earliest time at which each stage was reached. Joining two states takes the earlier
 time of each stage, which is commutative, associative and idempotent (a join semilattice: Shapiro et al. 2011,
 "Conflict-free Replicated Data Types"), so late, repeated and shuffled events all lead to the same state. The furthest
-stage is the highest one reached. ``rejected`` ends a negotiation whatever was said before; only the facts ``failed`` and
-``delivered`` stand above it, and what was delivered once stays delivered.
+stage is the highest one reached. ``rejected`` ends a negotiation whatever was said before; only the facts ``failed``
+and ``delivered`` stand above it, and what was delivered once stays delivered.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,8 +44,9 @@ def trailing_counts(group: Ints, time: Floats, window: float) -> Ints:
     order = np.lexsort((np.arange(len(group)), time, group))
     found = np.zeros(len(group), np.intp)
     by_group, by_time = group[order], time[order]
-    starts = np.flatnonzero(np.concatenate([[True], by_group[1:] != by_group[:-1]])) if len(group) else []
-    for start, end in zip(starts, [*starts[1:], len(group)], strict=True):
+    changes = (np.flatnonzero(by_group[1:] != by_group[:-1]) + 1).tolist()
+    bounds = [0, *changes, len(group)] if len(group) else []
+    for start, end in pairwise(bounds):
         if by_group[start] < 0:
             continue
         times = by_time[start:end]

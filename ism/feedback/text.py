@@ -72,8 +72,8 @@ class TextReader:
 
 def labelled() -> list[dict[str, str]]:
     """The labelled remarks: ``text``, ``sentiment``, ``topic``."""
-    with (files("ism.feedback") / "texts.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    text = (files("ism.feedback") / "texts.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
 def accuracy(encoder: TextEncoder, aspect: str) -> tuple[float, float, float]:

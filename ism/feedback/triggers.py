@@ -1,9 +1,10 @@
 """Whether a model should be trained again: the decision, as a pure function of state, proposal and time.
 
-A proposal passes, in this order: *fingerprint* (the same evidence never asks twice), *coalescing* (one request at a time
-for a model), *cool-down* (skipped by a manual one) and the *weekly budget* (skipped by nobody). The gate that a trained
-model must pass lies elsewhere and is skipped by nobody either. Thresholds have hysteresis: a cause that has asked stays
-quiet until its value has fallen below a lower threshold, so that a value which trembles around the threshold asks once.
+A proposal passes, in this order: *fingerprint* (the same evidence never asks twice), *coalescing* (one request at a
+time for a model), *cool-down* (skipped by a manual one) and the *weekly budget* (skipped by nobody). The gate that a
+trained model must pass lies elsewhere and is skipped by nobody either. Thresholds have hysteresis: a cause that has
+asked stays quiet until its value has fallen below a lower threshold, so that a value which trembles around the
+threshold asks once.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class TriggerRules:
     cool_down: timedelta = timedelta(hours=24)
     weekly_budget: int = 3
     run_limit: timedelta = timedelta(hours=24)
-    weekly: Weekly | None = Weekly()
+    weekly: Weekly | None = field(default_factory=Weekly)
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,7 @@ def decide(
 
 
 def finished(state: TriggerState, request_id: str) -> TriggerState:
-    """The state after a request was worked off, whatever came of it; what it took in may ask again if it still holds."""
+    """The state after a request was worked off, whatever came of it; what it took in may ask again."""
     if state.running is None or state.running.request_id != request_id:
         return state
     return replace(_ready(state, state.waiting), running=None, waiting=frozenset())

@@ -92,7 +92,9 @@ def estimate_trust(claims: Claims, bloc: Ints, actors: int, rules: TrustRules = 
         said = influence[claims.actor]
         earned = np.where(claims.verified, 1.0, np.maximum(0.0, said - start) / (1.0 - start))
         outcome = groups.others(np.where(facts, claims.strength * earned, 0.0), claims.value)
-        peer = groups.others(np.where(claims.verified, 0.0, np.minimum(claims.strength, AGREEMENT) * said), claims.value)
+        peer = groups.others(
+            np.where(claims.verified, 0.0, np.minimum(claims.strength, AGREEMENT) * said), claims.value
+        )
         found = _counted(claims, outcome, peer, actors, rules)
         change = np.abs(found.influence - influence).max(initial=0.0)
         # Halfway steps keep two camps of equal size from swapping sides for ever.

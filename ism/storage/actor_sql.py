@@ -29,13 +29,13 @@ class ActorTables:
         query = select(tables.actor).order_by(tables.actor.c.actor_id)
         return [_actor(dict(row)) for row in self._connection.execute(query).mappings()]
 
-    def influence_of(self, actor_ids: Iterable[str]) -> dict[str, float]:
-        """What counts for some actors; those that were never judged are left out."""
-        table, found = tables.actor, dict[str, float]()
+    def standing(self, actor_ids: Iterable[str]) -> dict[str, tuple[float, str]]:
+        """Influence and bloc of some actors; those that were never judged are left out."""
+        table, found = tables.actor, dict[str, tuple[float, str]]()
         for some in chunks(actor_ids):
-            query = select(table.c.actor_id, table.c.trust, table.c.override_trust).where(table.c.actor_id.in_(some))
-            for actor_id, trust, override in self._connection.execute(query):
-                found[actor_id] = trust if override is None else override
+            query = select(table.c.actor_id, table.c.trust, table.c.override_trust, table.c.bloc)
+            for actor_id, trust, override, bloc in self._connection.execute(query.where(table.c.actor_id.in_(some))):
+                found[actor_id] = (trust if override is None else override, bloc)
         return found
 
     def actor(self, actor_id: str) -> ActorTrust | None:

@@ -8,11 +8,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from ism.domain.market import Company, Exchange, Listing, Recommendation
 from ism.storage.feedback import FeedbackStore
 from ism.storage.fusion_base import FusionStore
+
+if TYPE_CHECKING:
+    from ism.storage.judgement import Judgements
 
 MarketValue: TypeAlias = Company | Listing | Exchange
 T = TypeVar("T", bound=MarketValue)
@@ -200,6 +203,14 @@ class Store(FusionStore, ABC):
     @abstractmethod
     def feedback(self) -> FeedbackStore:
         """What happened after it was shown."""
+
+    @abstractmethod
+    def judging(self, write: bool = True) -> AbstractContextManager[Judgements]:
+        """One transaction in which feedback is judged: everything that is written in it happens, or nothing.
+
+        Writers of the market wait while it is open, so it should be short. Without ``write`` it only reads, and sees
+        one moment.
+        """
 
     # --- callers and settings ---
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from sqlalchemy import Connection, select
 
-from sqlalchemy import Connection, insert, select, update
-
-from ism.domain.feedback import FeedbackEvent, StoredEvent
 from ism.storage import feedback_schema as tables
 from ism.storage import log_sql
 from ism.storage.actor_sql import ActorTables
+from ism.storage.dialects import upsert
+from ism.storage.feedback_sql import cursor_of, move_cursor
 from ism.storage.label_sql import LabelTables
+from ism.storage.rows import utc_now
 from ism.storage.trigger_sql import TriggerTables
 
 
@@ -32,42 +32,19 @@ class Judgements:
         self.actors = ActorTables(connection)
         self.triggers = TriggerTables(connection)
 
-    def take_cursor(self, consumer: str, at: datetime) -> int:
+    def take_cursor(self, consumer: str) -> int:
         """The last event that a consumer has handled; others that want the same cursor wait for this transaction."""
-        table = tables.cursor
-        query = select(table.c.sequence).where(table.c.consumer == consumer)
-        found: int | None = self._connection.scalar(query.with_for_update())
-        if found is None:
-            self._connection.execute(insert(table).values(consumer=consumer, sequence=0, updated_at=at))
-            return 0
-        return found
+        row = {"consumer": consumer, "sequence": 0, "updated_at": utc_now()}
+        self._connection.execute(upsert(self._connection, tables.cursor, ("sequence",)), [row])  # locks it as it is
+        return cursor_of(self._connection, consumer)
 
     def cursor(self, consumer: str) -> int:
-        """The same for readers."""
-        table = tables.cursor
-        return self._connection.scalar(select(table.c.sequence).where(table.c.consumer == consumer)) or 0
+        """The same without waiting."""
+        return cursor_of(self._connection, consumer)
 
-    def move_cursor(self, consumer: str, sequence: int, at: datetime) -> None:
+    def move_cursor(self, consumer: str, sequence: int) -> None:
         """Note that all events up to ``sequence`` are handled."""
-        table = tables.cursor
-        moved = update(table).where(table.c.consumer == consumer).values(sequence=sequence, updated_at=at)
-        self._connection.execute(moved)
-
-    def events_after(self, sequence: int, limit: int) -> list[StoredEvent]:
-        """The next events of the log."""
-        table = tables.event
-        query = select(table).where(table.c.sequence > sequence).order_by(table.c.sequence).limit(limit)
-        names = FeedbackEvent.__dataclass_fields__
-        return [
-            StoredEvent(
-                row["sequence"],
-                FeedbackEvent(**{name: row[name] for name in names}),
-                row["recommendation_id"],
-                row["actor_id"],
-                row["model_name"],
-            )
-            for row in self._connection.execute(query).mappings()
-        ]
+        move_cursor(self._connection, consumer, sequence)
 
     def metrics(self, name: str, component: str, limit: int) -> list[float]:
         """The latest values of a system metric, the latest first."""

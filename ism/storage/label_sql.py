@@ -148,12 +148,21 @@ class LabelTables:
                 found[row["recommendation_id"]] = Label(**row)
         return found
 
-    def labels_as_of(self, as_of: datetime) -> list[Label]:
-        """The newest label of every recommendation that was written up to a moment, by version."""
+    def not_before(self, now: datetime) -> datetime:
+        """``now``, or the moment of the newest label where clocks differ: what was written earlier is never later."""
         table = tables.label
-        newest = (
-            select(func.max(table.c.version)).where(table.c.as_of <= as_of).group_by(table.c.recommendation_id)
-        ).scalar_subquery()
+        latest = self._connection.scalar(select(table.c.as_of).order_by(table.c.version.desc()).limit(1))
+        return now if latest is None else max(now, latest)
+
+    def last_version(self, as_of: datetime) -> int:
+        """Version of the newest label that was written up to a moment; 0 when there is none."""
+        table = tables.label
+        return self._connection.scalar(select(func.max(table.c.version)).where(table.c.as_of <= as_of)) or 0
+
+    def labels_up_to(self, version: int) -> list[Label]:
+        """The newest label of every recommendation up to a version, by version."""
+        table = tables.label
+        newest = select(func.max(table.c.version)).where(table.c.version <= version).group_by(table.c.recommendation_id)
         query = select(table).where(table.c.version.in_(newest)).order_by(table.c.version)
         return [Label(**row) for row in self._connection.execute(query).mappings()]
 

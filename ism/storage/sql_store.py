@@ -15,6 +15,7 @@ from ism.storage.base import DEFAULT_DATASET, ApiKey, BulkResult, MarketReader, 
 from ism.storage.database import Database
 from ism.storage.feedback_sql import SqlFeedbackStore
 from ism.storage.fusion_sql import SqlFusionStore
+from ism.storage.judgement import Judgements
 from ism.storage.rows import check_identifier, spec_of
 
 
@@ -94,6 +95,11 @@ class SqlStore(SqlFusionStore, Store):
     @property
     def feedback(self) -> SqlFeedbackStore:
         return self._feedback
+
+    @contextmanager
+    def judging(self, write: bool = True) -> Iterator[Judgements]:
+        with self._database.write() if write else self._database.snapshot() as connection:
+            yield Judgements(connection)
 
     def add_api_key(self, key: ApiKey) -> None:
         with self._database.write() as connection:
