@@ -16,8 +16,8 @@ from ism.feedback.blocs import find_blocs
 from ism.feedback.claims import OUTCOME_CLAIMS, Claims, claims_of, one_voice_each, rating_claim
 from ism.feedback.labels import Verdicts, hear_silence, resolve
 from ism.feedback.ladder import LADDER, RUNG, Ints, furthest, join_events
-from ism.feedback.priority import priority_of
 from ism.feedback.limits import FeedbackRules
+from ism.feedback.priority import priority_of
 from ism.feedback.text import Reading, text_digest
 from ism.feedback.trust import Trust, TrustRules, estimate_trust, influence_of
 

@@ -70,7 +70,8 @@ def one_voice_each(claims: Claims) -> Claims:
 
     Among equally strong ones the latest counts, then the negative one.
     """
-    order = np.lexsort((claims.value, -claims.time, -claims.strength, claims.company, claims.subject))
+    last = (claims.actor, claims.verified)  # so that the order in which they came decides nothing
+    order = np.lexsort((*last, claims.value, -claims.time, -claims.strength, claims.company, claims.subject))
     subject, company = claims.subject[order], claims.company[order]
     first = np.ones(len(order), bool)
     first[1:] = (subject[1:] != subject[:-1]) | (company[1:] != company[:-1])

@@ -13,7 +13,7 @@ import numpy as np
 
 from ism.feedback.ladder import Floats, Ints
 
-_ROUNDS = 30
+_ROUNDS = 300
 _PRIOR_VIEWS = 20.0  # how many views of a rank the power law is worth against what was counted
 
 
@@ -27,7 +27,7 @@ def power_law(rank: Ints, severity: float = 1.0) -> Floats:
     return np.asarray(rank, np.float64) ** -severity
 
 
-def fit_examination(rank: Ints, opened: Floats, score: Floats, severity: float = 1.0, bins: int = 5) -> Floats:
+def fit_examination(rank: Ints, opened: Floats, score: Floats, severity: float = 1.0, bins: int = 20) -> Floats:
     """How likely each rank is examined, learnt from the log by expectation maximisation.
 
     The model: opened = examined(rank) and attractive(score). As the same score appears at several ranks, the two can be
@@ -48,19 +48,17 @@ def fit_examination(rank: Ints, opened: Floats, score: Floats, severity: float =
     prior = power_law(np.arange(1, most + 1), severity)
     if not len(rank):
         return prior
-    place = rank - 1
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
-    group = np.searchsorted(edges, score, side="right")
-    examined, attractive = prior.copy(), np.full(len(edges) + 1, max(float(opened.mean()), 1e-3))
-    views = np.bincount(place, minlength=most)
-    members = np.maximum(np.bincount(group, minlength=len(attractive)), 1)
+    cell = (rank - 1) * (len(edges) + 1) + np.searchsorted(edges, score, side="right")
+    shape = (most, len(edges) + 1)
+    shown = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    hits = np.bincount(cell, opened, shape[0] * shape[1]).reshape(shape)
+    examined, attractive = prior.copy(), np.full(shape[1], max(float(opened.mean()), 1e-3))
     for _ in range(_ROUNDS):
-        look, like = examined[place], attractive[group]
-        both = np.maximum(1.0 - look * like, 1e-12)
-        seen = np.where(opened > 0, 1.0, look * (1.0 - like) / both)
-        liked = np.where(opened > 0, 1.0, like * (1.0 - look) / both)
-        examined = (np.bincount(place, seen, most) + _PRIOR_VIEWS * prior) / (views + _PRIOR_VIEWS)
-        attractive = np.bincount(group, liked, len(attractive)) / members
+        look, like = examined[:, None], attractive[None, :]
+        missed = (shown - hits) / np.maximum(1.0 - look * like, 1e-12)
+        examined = ((hits + missed * look * (1.0 - like)).sum(1) + _PRIOR_VIEWS * prior) / (shown.sum(1) + _PRIOR_VIEWS)
+        attractive = (hits + missed * like * (1.0 - look)).sum(0) / np.maximum(shown.sum(0), 1)
     return np.asarray(np.clip(examined / examined[0], 0.0, 1.0), np.float64)
 
 

@@ -26,8 +26,8 @@ from ism.feedback.assess import (
     statement_of,
 )
 from ism.feedback.ladder import Floats, Ints
-from ism.feedback.quarantine import suspicious
 from ism.feedback.limits import FeedbackRules
+from ism.feedback.quarantine import suspicious
 from ism.feedback.text import Reading, TextReader
 from ism.storage import Store
 

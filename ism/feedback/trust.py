@@ -6,10 +6,9 @@ things keep a group from vouching for itself:
 
 - a statement is compared with those of *other blocs* only; a bloc is a company, or companies that share errors
   (`ism.feedback.blocs`);
-- delivered and failed are the reference where they exist, opinions only elsewhere; unless a system saw it, such a fact
-  counts only as far as its teller has earned more trust than a newcomer, so that a ring cannot vouch for itself with
-  invented deliveries;
-- what opinions alone can add is limited (`TrustRules.peer_limit`), so peers lift an actor to a middling trust and only
+- the reference are deliveries and failures that a system saw, opinions only elsewhere; a delivery that a person tells
+  of is an opinion here, so that a ring cannot vouch for itself with invented ones;
+- what opinions can add is limited (`TrustRules.peer_limit`), so peers lift an actor to a middling trust and only
   outcomes lift it further.
 
 Influence is ``max(0, 2 * rate - 1)``: the excess over a coin toss, so that whoever is right half of the time, or less,
@@ -36,7 +35,7 @@ class TrustRules:
     Attributes:
         prior_right: statements that a new actor is taken to have been right with.
         prior_wrong: and wrong with.
-        peer_limit: most evidence that agreement and disagreement with mere opinions can add.
+        peer_limit: most evidence that agreement and disagreement with opinions can add.
     """
 
     prior_right: float = 3.0
@@ -50,7 +49,7 @@ class Trust:
 
     Attributes:
         influence: ``[k]`` 0..1.
-        outcome_right: ``[k]`` evidence that delivered or failed bore out, in statements.
+        outcome_right: ``[k]`` evidence that verified outcomes bore out, in statements.
         outcome_wrong: ``[k]`` evidence that they contradicted.
         peer_right: ``[k]`` the same for opinions of others, after the limit.
         peer_wrong: ``[k]``.
@@ -85,13 +84,10 @@ def estimate_trust(claims: Claims, bloc: Ints, actors: int, rules: TrustRules = 
         rules: the model's numbers.
     """
     influence = influence_of(np.zeros(actors), np.zeros(actors), rules)
-    start = float(influence_of(np.zeros(1), np.zeros(1), rules)[0])
     groups = _Groups(claims.subject, bloc)
-    facts = claims.facts
+    outcome = groups.others(np.where(claims.verified & claims.facts, 1.0, 0.0), claims.value)
     for _ in range(_ROUNDS):
         said = influence[claims.actor]
-        earned = np.where(claims.verified, 1.0, np.maximum(0.0, said - start) / (1.0 - start))
-        outcome = groups.others(np.where(facts, claims.strength * earned, 0.0), claims.value)
         peer = groups.others(
             np.where(claims.verified, 0.0, np.minimum(claims.strength, AGREEMENT) * said), claims.value
         )
