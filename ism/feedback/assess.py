@@ -24,7 +24,8 @@ from ism.feedback.trust import Trust, TrustRules, estimate_trust, influence_of
 Standing = tuple[float, str]  # an actor's influence, and the bloc that it is counted with
 ANONYMOUS = "anonymous"
 _LONGEST = 200  # characters of an identifier
-_MOVED = 0.05  # a weight or a trust that moved by less is not written again
+# What moved by less is not written again.
+_WEIGHT_MOVED, _TRUST_MOVED = 0.05, 0.01
 
 
 # --- statements ---
@@ -160,7 +161,7 @@ def has_moved(before: Label | None, after: Label) -> bool:
     if before is None:
         return True
     said = (before.state, before.outcome, before.value) != (after.state, after.outcome, after.value)
-    return said or abs(before.weight - after.weight) > _MOVED
+    return said or abs(before.weight - after.weight) > _WEIGHT_MOVED
 
 
 def new_influence(rules: TrustRules) -> float:
@@ -251,7 +252,7 @@ def moved_actors(before: Mapping[str, ActorTrust], after: Sequence[ActorTrust]) 
     moved = []
     for item in after:
         old = before.get(item.actor_id)
-        if old is None or abs(old.trust - item.trust) > _MOVED or old.bloc != item.bloc:
+        if old is None or abs(old.trust - item.trust) > _TRUST_MOVED or old.bloc != item.bloc:
             kept = ("override_trust", "override_reason", "override_by", "override_at")
             moved.append(item if old is None else replace(item, **{name: getattr(old, name) for name in kept}))
     return moved

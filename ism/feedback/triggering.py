@@ -167,8 +167,8 @@ class Triggering:
             sequence=tables.cursor("judge"),
             matured=volume,
             negative_share=negative_share(last) if enough else None,
-            trend_fall=unit_mean(before) - unit_mean(last) if len(before) >= rules.min_ratings else None,
-            quality_fall=max(quality[1:]) - quality[0] if len(quality) > 1 else None,
+            trend_fall=_fall(unit_mean(before), unit_mean(last)) if len(before) >= rules.min_ratings else None,
+            quality_fall=_fall(max(quality[1:]), quality[0]) if len(quality) > 1 else None,
             numbers={"matured_events": volume, "ratings": len(last), "ratings_before": len(before)},
         )
 
@@ -196,6 +196,10 @@ class Triggering:
 
     def _keep(self, tables: Judgements, model: str, state: TriggerState) -> None:
         tables.put_note(_STATE + model, _state_json(state))
+
+
+def _fall(before: float, after: float) -> float:
+    return round(before - after, 9)  # 0.9 - 0.8 must not exceed 0.1
 
 
 def _trigger(model: str, item: Decision, now: datetime) -> RetrainingTrigger:

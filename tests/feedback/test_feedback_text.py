@@ -54,7 +54,9 @@ def test_remarks_that_were_not_among_the_examples(encoder):
 
 def test_copies_are_known_by_their_letters():
     text = "We will never work with this company again, they lied about everything."
-    assert text_digest(text) == text_digest("  WE WILL never work with this company again -- they lied about everything!!")
+    assert text_digest(text) == text_digest(
+        "  WE WILL never work with this company again -- they lied about everything!!"
+    )
     assert text_digest(text) != text_digest(text.replace("never", "gladly"))
     assert text_digest("Great match quality") is None
     assert text_digest("\ud800" * 60) is None

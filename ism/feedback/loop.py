@@ -1,0 +1,109 @@
+"""The way from the event log to labels, trust and retraining requests, step by step or by itself."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ism.data.text import TextEncoder
+from ism.domain.errors import IsmError
+from ism.domain.feedback import RetrainingTrigger
+from ism.feedback.evidence import MaturedLabels, matured_labels
+from ism.feedback.judge import CONSUMER, Judge, Judged
+from ism.feedback.limits import rules_from
+from ism.feedback.review import Review
+from ism.feedback.text import TextReader
+from ism.feedback.triggering import Deliver, Triggering
+from ism.settings import Settings
+from ism.storage import Store
+
+_log = logging.getLogger("ism")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one turn did: events judged, decisions put on record, requests handed on."""
+
+    judged: Judged
+    decisions: tuple[RetrainingTrigger, ...]
+    delivered: int
+
+
+class FeedbackLoop:
+    """Everything that follows from feedback; threads may share it.
+
+    Args:
+        store: holds everything.
+        settings: every number.
+        models: which models can be trained.
+        encoder: turns remarks into vectors; None leaves their sentiment and topic open.
+        clock: says what time it is, in UTC.
+
+    Attributes:
+        rules: the numbers in use.
+        judge: quarantine, labels and trust.
+        triggering: decisions and requests.
+        review: what an operator can see and take back.
+        deliver: takes retraining requests; they wait while it is None.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        models: Sequence[str],
+        encoder: TextEncoder | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store, self._clock = store, clock
+        self.rules = rules_from(settings)
+        self.judge = Judge(store, self.rules, clock, None if encoder is None else TextReader(encoder))
+        self.triggering = Triggering(store, self.rules, clock, models)
+        self.review = Review(store, self.rules, clock)
+        self.deliver: Deliver | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._turning = threading.Lock()
+
+    def turn(self) -> Turn:
+        """Judge what is new, look at the triggers, hand requests on."""
+        with self._turning:
+            judged = self.judge.judge()
+            decisions = tuple(self.triggering.evaluate())
+            delivered = self.triggering.deliver(self.deliver) if self.deliver is not None else 0
+            return Turn(judged, decisions, delivered)
+
+    def labels(self, since: int = 0, as_of: datetime | None = None) -> MaturedLabels:
+        """What learners read; see `ism.feedback.evidence.matured_labels`."""
+        return matured_labels(self._store, self.rules, as_of=as_of or self._clock(), since=since)
+
+    def status(self) -> dict[str, Any]:
+        """How far judging is, and the state of each model's triggers."""
+        return {"judged_sequence": self._store.feedback.cursor(CONSUMER), "triggers": self.triggering.status()}
+
+    def start(self, every: float) -> None:
+        """Take a turn every so many seconds in a thread of its own, until `stop`."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(every,), name="feedback", daemon=True)
+            self._thread.start()
+
+    def stop(self, wait: float = 10.0) -> None:
+        """End the thread after its turn; waits so many seconds at most. Calling it again does nothing."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(wait)
+            self._thread = None
+
+    def _run(self, every: float) -> None:
+        while not self._stop.is_set():
+            try:
+                self.turn()
+            except IsmError as error:  # the store may be away; the next turn goes on where this one stopped
+                _log.warning("Feedback waits to be judged: %s", error)
+            except Exception:
+                _log.exception("Feedback could not be judged; the next turn tries again.")
+            self._stop.wait(every)
