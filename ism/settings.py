@@ -80,6 +80,9 @@ class Settings(BaseSettings):
         1_000, ge=1, le=100_000, description="How many waiting feedback events one commit takes, as a number of events."
     )
 
+    feedback_turn_s: Annotated[float, Field(gt=0)] = Field(
+        5.0, description="Time between two looks at new feedback, labels and triggers, in seconds."
+    )
     label_horizon_days: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Days after which a match that was opened and led to nothing counts as a weak no."
     )

@@ -74,7 +74,7 @@ class Application:
     def __init__(self, settings: Settings, store: Store, encoder: CachedEncoder, make_matcher: MakeMatcher) -> None:
         self.settings, self.store, self.encoder = settings, store, encoder
         self.auth = Auth(store)
-        self.feedback = AIFeedbackOrchestrator(store, settings)
+        self.feedback = AIFeedbackOrchestrator(store, settings, encoder)
         self._make_matcher = make_matcher
         self._matcher: Matcher | None = None
         self._failure: str | None = None

@@ -77,6 +77,11 @@ class FeedbackLoop:
             delivered = self.triggering.deliver(self.deliver) if self.deliver is not None else 0
             return Turn(judged, decisions, delivered)
 
+    def catch_up(self) -> None:
+        """Take a turn if events wait to be judged."""
+        if self._store.feedback.events(self._store.feedback.cursor(CONSUMER), 1):
+            self.turn()
+
     def labels(self, since: int = 0, as_of: datetime | None = None) -> MaturedLabels:
         """What learners read; see `ism.feedback.evidence.matured_labels`."""
         return matured_labels(self._store, self.rules, as_of=as_of or self._clock(), since=since)
@@ -104,6 +109,6 @@ class FeedbackLoop:
                 self.turn()
             except IsmError as error:  # the store may be away; the next turn goes on where this one stopped
                 _log.warning("Feedback waits to be judged: %s", error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - nobody waits for this thread; the log tells
                 _log.exception("Feedback could not be judged; the next turn tries again.")
             self._stop.wait(every)

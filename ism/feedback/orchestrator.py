@@ -6,17 +6,23 @@ import asyncio
 import json
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ism.domain.errors import ConflictError, InvalidInputError
-from ism.domain.feedback import DeadLetter, FeedbackEvent, IngestResult
+from ism.domain.feedback import DeadLetter, FeedbackEvent, IngestResult, RetrainingTrigger
 from ism.feedback.arrival import utc_now
 from ism.feedback.pipeline import Pipeline, Written
 from ism.settings import Settings
 from ism.storage import SharedStore, Store, share_store
 
+if TYPE_CHECKING:
+    from ism.data.text import TextEncoder
+    from ism.feedback.loop import FeedbackLoop
+
 MOST_EVENTS = 10_000
+FUSION = "fusion"  # is trained like an engine
 
 
 class AIFeedbackOrchestrator:
@@ -27,21 +33,46 @@ class AIFeedbackOrchestrator:
     Args:
         store: where feedback goes; the store that the settings name when not given.
         settings: limits; from the environment when not given.
+        encoder: turns remarks into vectors; the sentence model that the settings name when not given.
 
     Raises:
         StorageError: the store cannot be opened; DataFolderInUseError when another process has it.
     """
 
-    def __init__(self, store: Store | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self, store: Store | None = None, settings: Settings | None = None, encoder: TextEncoder | None = None
+    ) -> None:
         settings = settings or Settings()
         share = None
         if store is None:
             share = share_store(settings)
             store = share.store
         self._store = store
+        self._settings, self._encoder = settings, encoder
+        self._loops: list[FeedbackLoop] = []
         self._pipeline = Pipeline(self._store.feedback, settings)
         # Also runs when this is dropped or the program ends without `close`.
-        self._closing = weakref.finalize(self, _close, self._pipeline, share)
+        self._closing = weakref.finalize(self, _close, self._loops, self._pipeline, share)
+
+    @cached_property
+    def loop(self) -> FeedbackLoop:
+        """What follows from feedback: labels, trust, quarantine, triggers."""
+        from ism.data.text import SentenceModel  # noqa: PLC0415 - numpy only where feedback is judged
+        from ism.engines.catalog import ENGINES  # noqa: PLC0415 - as above
+        from ism.feedback.loop import FeedbackLoop  # noqa: PLC0415 - as above
+
+        encoder = self._encoder or SentenceModel(self._settings.text_model)
+        loop = FeedbackLoop(self._store, self._settings, [*ENGINES, FUSION], encoder)
+        self._loops.append(loop)
+        return loop
+
+    async def request_retraining(self, model_name: str, reason: str, by: str) -> RetrainingTrigger:
+        """Ask for a training by hand: it skips the cool-down, not the weekly budget.
+
+        Raises:
+            InvalidInputError: there is no such model.
+        """
+        return await asyncio.to_thread(self.loop.triggering.ask, model_name, reason, by)
 
     async def ingest_feedback(
         self, event: Mapping[str, Any] | FeedbackEvent, idempotency_key: str | None = None
@@ -133,8 +164,10 @@ class AIFeedbackOrchestrator:
         Returns:
             ``status`` (``operational``, or ``attention`` while dead letters are open), ``feedback`` {``total``,
             ``by_type``, ``last_sequence``}, ``dead_letters`` {state: count}, ``ingest`` {``waiting_bytes``,
-            ``commits``, ``items``} since this process started, ``store``, ``timestamp`` (ISO 8601).
+            ``commits``, ``items``} since this process started, ``judged_sequence`` and ``triggers`` {model: numbers,
+            budget, last decision} after everything stored was judged, ``store``, ``timestamp`` (ISO 8601).
         """
+        await asyncio.to_thread(self.loop.catch_up)
         totals = await asyncio.to_thread(self._store.feedback.totals)
         commits = self._pipeline.commits
         return {
@@ -145,6 +178,7 @@ class AIFeedbackOrchestrator:
                 "last_sequence": totals.sequence,
             },
             "dead_letters": totals.dead_letters,
+            **await asyncio.to_thread(self.loop.status),
             "ingest": {"waiting_bytes": commits.waiting_bytes, "commits": commits.commits, "items": commits.items},
             "store": self._store.location,
             "timestamp": utc_now().isoformat(),
@@ -182,7 +216,9 @@ def _body(letter: DeadLetter) -> object:
         ) from error
 
 
-def _close(pipeline: Pipeline, share: SharedStore | None) -> None:
+def _close(loops: list[FeedbackLoop], pipeline: Pipeline, share: SharedStore | None) -> None:
+    for loop in loops:
+        loop.stop()
     pipeline.close()
     if share is not None:
         share.close()

@@ -16,7 +16,8 @@ from ism.settings import Settings
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)  # a developer's .env has no place here
-    return Settings(data_dir=tmp_path / "data", admin_key=ADMIN_KEY, demo_market=False)
+    # tests judge feedback when they want to
+    return Settings(data_dir=tmp_path / "data", admin_key=ADMIN_KEY, demo_market=False, feedback_turn_s=3600)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A market of requests and events on a real store, with a clock that stands still until it is moved."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from ism.domain.market import Recommendation
@@ -16,9 +17,9 @@ DAY = timedelta(days=1)
 class Desk:
     """Everything that judges, on one store and one clock."""
 
-    def __init__(self, store, rules=FeedbackRules(), reader=None, models=("matching",)):
+    def __init__(self, store, rules=None, reader=None, models=("matching",)):
         self.store, self.now, self.count = store, START, 0
-        self.rules = rules
+        self.rules = rules = rules or FeedbackRules()
         self.judge = Judge(store, rules, lambda: self.now, reader)
         self.triggering = Triggering(store, rules, lambda: self.now, models)
         self.review = Review(store, rules, lambda: self.now)
@@ -45,8 +46,6 @@ class Desk:
         ]  # fmt: skip
 
     def event(self, kind, recommendation=None, actor=None, source="user", at=None, model=None, **data):
-        import json
-
         self.count += 1
         return NewEvent(
             event_id=f"e{self.count:06}",

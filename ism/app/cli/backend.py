@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from ism.app.cli.feedback_backend import FeedbackBackend, FolderFeedback, ServerFeedback
+from ism.app.cli.judging_backend import FolderJudging, JudgingBackend, ServerJudging
 from ism.app.record import ServerRecord, read_record
 from ism.domain.errors import ImportRefusedError, InvalidInputError, IsmError, RowProblem
 
@@ -73,6 +74,11 @@ class Backend(Protocol):
 
     def revert_fusion_model(self) -> Json:
         """The answer of ``POST /api/fusion/revert``."""
+        ...
+
+    @property
+    def judging(self) -> JudgingBackend:
+        """What follows from it."""
         ...
 
 
@@ -157,6 +163,11 @@ class ServerBackend:
         """The answer of ``POST /api/fusion/revert``."""
         return self._json("POST", "/api/fusion/revert")
 
+    @property
+    def judging(self) -> JudgingBackend:
+        """What follows from it."""
+        return ServerJudging(self._json)
+
     def _json(self, method: str, path: str, **more: Any) -> Json:
         import httpx  # noqa: PLC0415 - imported by `connect` before
 
@@ -237,6 +248,11 @@ class FolderBackend:
     def revert_fusion_model(self) -> Json:
         """The answer of ``POST /api/fusion/revert``."""
         return _switch_json(self._application.fusion.revert(actor=_HERE))
+
+    @property
+    def judging(self) -> JudgingBackend:
+        """What follows from it."""
+        return FolderJudging(self._application)
 
 
 class _Told:

@@ -27,7 +27,14 @@ feedback_app = typer.Typer(no_args_is_help=True, cls=Group, help="Tell what happ
 app.add_typer(feedback_app, name="feedback")
 letters_app = typer.Typer(no_args_is_help=True, cls=Group, help="Feedback that could not be used, with the reason.")
 feedback_app.add_typer(letters_app, name="dead-letter")
+quarantine_app = typer.Typer(no_args_is_help=True, cls=Group, help="Feedback that does not count, with the reason.")
+feedback_app.add_typer(quarantine_app, name="quarantine")
+trust_app = typer.Typer(no_args_is_help=True, cls=Group, help="How far each actor is believed, and why.")
+feedback_app.add_typer(trust_app, name="trust")
+trigger_app = typer.Typer(no_args_is_help=True, cls=Group, help="What was decided about retraining, and why.")
+feedback_app.add_typer(trigger_app, name="trigger")
 
+Reason = Annotated[str, typer.Option("--reason", help="Kept beside the decision.")]
 TableKind = Literal["companies", "listings", "exchanges"]
 _LATER = "Accepted; this part does not exist yet."
 
@@ -302,3 +309,101 @@ def revert_fusion_model(data_dir: DataDir = None, as_json: AsJson = False) -> No
     from ism.app.cli.fusion import revert  # noqa: PLC0415 - not for `--help`
 
     revert(data_dir, as_json)
+
+
+@feedback_app.command("judge")
+def judge_feedback(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Judge waiting feedback now: labels, trust, quarantine, triggers; a running server does so by itself."""
+    from ism.app.cli.judging import judge  # noqa: PLC0415 - not for `--help`
+
+    judge(data_dir, as_json)
+
+
+@quarantine_app.command("list")
+def list_quarantine(
+    state: Annotated[
+        Literal["held", "released", "confirmed"] | None, typer.Option(help="Only those in this state.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List events that do not count, with the reason."""
+    from ism.app.cli.judging import quarantine  # noqa: PLC0415 - not for `--help`
+
+    quarantine(state, data_dir, as_json)
+
+
+@quarantine_app.command("release")
+def release_event(
+    event_id: Annotated[str, typer.Argument(help="As `ism feedback quarantine list` shows it.")],
+    reason: Reason,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let an event count after all."""
+    from ism.app.cli.judging import decide  # noqa: PLC0415 - not for `--help`
+
+    decide(event_id, "release", reason, data_dir, as_json)
+
+
+@quarantine_app.command("confirm")
+def confirm_event(
+    event_id: Annotated[str, typer.Argument(help="As `ism feedback quarantine list` shows it.")],
+    reason: Reason,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep an event out for good."""
+    from ism.app.cli.judging import decide  # noqa: PLC0415 - not for `--help`
+
+    decide(event_id, "confirm", reason, data_dir, as_json)
+
+
+@trust_app.command("list")
+def list_trust(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List actors, how far each is believed, and why."""
+    from ism.app.cli.judging import trust  # noqa: PLC0415 - not for `--help`
+
+    trust(data_dir, as_json)
+
+
+@trust_app.command("set")
+def set_trust(
+    actor_id: Annotated[str, typer.Argument(help="As `ism feedback trust list` shows it.")],
+    reason: Reason,
+    value: Annotated[
+        float | None, typer.Option("--value", help="0 not believed, 1 fully; left out, the estimate counts again.")
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put your word before the estimate, or take it back."""
+    from ism.app.cli.judging import set_trust as run  # noqa: PLC0415 - not for `--help`
+
+    run(actor_id, value, reason, data_dir, as_json)
+
+
+@trigger_app.command("list")
+def list_triggers(
+    model: Annotated[str | None, typer.Option(help="Only of this model.")] = None,
+    limit: Annotated[int, typer.Option(help="Most decisions to show.", min=1, max=1000)] = 20,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List decisions about retraining, the latest first."""
+    from ism.app.cli.judging import triggers  # noqa: PLC0415 - not for `--help`
+
+    triggers(model, limit, data_dir, as_json)
+
+
+@trigger_app.command("ask")
+def ask_for_training(
+    model: Annotated[str, typer.Argument(help="An engine, or fusion.")],
+    reason: Reason,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a training by hand: it skips the cool-down, not the weekly budget."""
+    from ism.app.cli.judging import ask  # noqa: PLC0415 - not for `--help`
+
+    ask(model, reason, data_dir, as_json)

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from ism.app.http import problems
 from ism.app.http.guard import Access, BodyLimit, BodySizes, Guard
-from ism.app.http.routes import feedback, fusion, imports, keys, market, matches, pages, system
+from ism.app.http.routes import feedback, fusion, imports, judging, keys, market, matches, pages, system
 
 if TYPE_CHECKING:
     from ism.app.wiring import Application
@@ -32,7 +32,9 @@ def create_app(application: Application) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=application.try_warm_up, name="warm-up", daemon=True).start()
+        application.feedback.loop.start(application.settings.feedback_turn_s)
         yield
+        application.feedback.loop.stop()
 
     app = FastAPI(
         title="Industrial symbiosis matching",
@@ -45,7 +47,7 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.application = application
-    for part in (matches, feedback, fusion, market, imports, keys, system, pages):
+    for part in (matches, judging, feedback, fusion, market, imports, keys, system, pages):
         app.include_router(part.router)
     app.mount("/static", pages.static, name="static")
     problems.install(app)
