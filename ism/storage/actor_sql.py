@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from ism.domain.errors import NotFoundError
 from ism.domain.judgement import ActorTrust, Quarantined, QuarantineState
 from ism.storage import feedback_schema as tables
-from ism.storage.label_sql import chunks
+from ism.storage.label_sql import as_row, chunks
 
 
 class ActorTables:
@@ -49,12 +48,12 @@ class ActorTables:
         table = tables.actor
         for some in chunks(actors):
             self._connection.execute(delete(table).where(table.c.actor_id.in_([item.actor_id for item in some])))
-            self._connection.execute(insert(table), [{**asdict(item), "reasons": list(item.reasons)} for item in some])
+            self._connection.execute(insert(table), [{**as_row(item), "reasons": list(item.reasons)} for item in some])
 
     def hold(self, entries: Sequence[Quarantined]) -> None:
         """Put events into quarantine."""
         if entries:
-            self._connection.execute(insert(tables.quarantine), [asdict(item) for item in entries])
+            self._connection.execute(insert(tables.quarantine), [as_row(item) for item in entries])
 
     def quarantined(self, state: QuarantineState | None, after: str | None, limit: int) -> list[Quarantined]:
         """Entries by event, from behind ``after`` on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -67,7 +67,7 @@ class LabelTables:
     def add_statements(self, statements: Sequence[Statement]) -> None:
         """Append; an event makes at most one."""
         if statements:
-            self._connection.execute(insert(tables.statement), [asdict(item) for item in statements])
+            self._connection.execute(insert(tables.statement), [as_row(item) for item in statements])
 
     def statements_on(self, recommendation_ids: Iterable[str]) -> list[Statement]:
         """Those that count and take a side, about some recommendations."""
@@ -193,7 +193,7 @@ class LabelTables:
         self._connection.execute(update(counter).where(here).values(value=counter.c.value + len(labels)))
         last = self._connection.execute(select(counter.c.value).where(here)).scalar_one()
         first = last - len(labels) + 1
-        rows = [{**asdict(item), "version": first + place} for place, item in enumerate(labels)]
+        rows = [{**as_row(item), "version": first + place} for place, item in enumerate(labels)]
         self._connection.execute(insert(tables.label), rows)
 
     def _statements(self, *where: Any) -> list[Statement]:
@@ -202,6 +202,11 @@ class LabelTables:
             Statement(**row)
             for row in self._connection.execute(select(table).where(*where).order_by(table.c.sequence)).mappings()
         ]
+
+
+def as_row(value: Any) -> dict[str, Any]:
+    """A value's fields by name; what they hold is not copied, as `dataclasses.asdict` would."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def chunks(identifiers: Iterable[T]) -> Iterator[list[T]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 from ism.domain.errors import NotFoundError
 from ism.domain.feedback import RequestState, RetrainingRequest, RetrainingTrigger
 from ism.storage import feedback_schema as tables
+from ism.storage.label_sql import as_row
 
 
 class TriggerTables:
@@ -27,7 +27,7 @@ class TriggerTables:
     def add_decisions(self, decisions: Sequence[RetrainingTrigger]) -> None:
         """Put decisions on record."""
         if decisions:
-            self._connection.execute(insert(tables.trigger), [asdict(item) for item in decisions])
+            self._connection.execute(insert(tables.trigger), [as_row(item) for item in decisions])
 
     def decisions(self, model: str | None, limit: int) -> list[RetrainingTrigger]:
         """The latest decisions, the latest first."""
@@ -40,7 +40,7 @@ class TriggerTables:
     def add_requests(self, requests: Sequence[RetrainingRequest]) -> None:
         """Store requests, to be delivered."""
         if requests:
-            self._connection.execute(insert(tables.retraining_request), [asdict(item) for item in requests])
+            self._connection.execute(insert(tables.retraining_request), [as_row(item) for item in requests])
 
     def requests(self, state: RequestState | None, limit: int) -> list[RetrainingRequest]:
         """Requests, the oldest first."""
