@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -34,13 +35,18 @@ class AIFeedbackOrchestrator:
         store: where feedback goes; the store that the settings name when not given.
         settings: limits; from the environment when not given.
         encoder: turns remarks into vectors; the sentence model that the settings name when not given.
+        clock: says what time it is, in UTC.
 
     Raises:
         StorageError: the store cannot be opened; DataFolderInUseError when another process has it.
     """
 
     def __init__(
-        self, store: Store | None = None, settings: Settings | None = None, encoder: TextEncoder | None = None
+        self,
+        store: Store | None = None,
+        settings: Settings | None = None,
+        encoder: TextEncoder | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         settings = settings or Settings()
         share = None
@@ -48,9 +54,9 @@ class AIFeedbackOrchestrator:
             share = share_store(settings)
             store = share.store
         self._store = store
-        self._settings, self._encoder = settings, encoder
+        self._settings, self._encoder, self._clock = settings, encoder, clock
         self._loops: list[FeedbackLoop] = []
-        self._pipeline = Pipeline(self._store.feedback, settings)
+        self._pipeline = Pipeline(self._store.feedback, settings, clock)
         # Also runs when this is dropped or the program ends without `close`.
         self._closing = weakref.finalize(self, _close, self._loops, self._pipeline, share)
 
@@ -62,7 +68,7 @@ class AIFeedbackOrchestrator:
         from ism.feedback.loop import FeedbackLoop  # noqa: PLC0415 - as above
 
         encoder = self._encoder or SentenceModel(self._settings.text_model)
-        loop = FeedbackLoop(self._store, self._settings, [*ENGINES, FUSION], encoder)
+        loop = FeedbackLoop(self._store, self._settings, [*ENGINES, FUSION], encoder, self._clock)
         self._loops.append(loop)
         return loop
 
@@ -152,11 +158,11 @@ class AIFeedbackOrchestrator:
             raise ConflictError(f"dead letter {letter_id!r} is {letter.state}; only an open one can be replayed.")
         event_id = stored_id(await self._pipeline.take_again(letter, _body(letter) if corrected is None else corrected))
         settle = self._store.feedback.settle_dead_letter
-        return await asyncio.to_thread(settle, letter_id, "replayed", utc_now(), event_id)
+        return await asyncio.to_thread(settle, letter_id, "replayed", self._clock(), event_id)
 
     async def discard_dead_letter(self, letter_id: str) -> DeadLetter:
         """Mark an open dead letter as of no use; errors as in `replay_dead_letter`."""
-        return await asyncio.to_thread(self._store.feedback.settle_dead_letter, letter_id, "discarded", utc_now())
+        return await asyncio.to_thread(self._store.feedback.settle_dead_letter, letter_id, "discarded", self._clock())
 
     async def get_system_status(self) -> dict[str, Any]:
         """What is stored, what waits, and how writers share commits.
@@ -181,7 +187,7 @@ class AIFeedbackOrchestrator:
             **await asyncio.to_thread(self.loop.status),
             "ingest": {"waiting_bytes": commits.waiting_bytes, "commits": commits.commits, "items": commits.items},
             "store": self._store.location,
-            "timestamp": utc_now().isoformat(),
+            "timestamp": self._clock().isoformat(),
         }
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -43,10 +43,11 @@ class Pipeline:
     Args:
         store: where they go.
         settings: limits.
+        clock: says what time it is, in UTC.
     """
 
-    def __init__(self, store: FeedbackStore, settings: Settings) -> None:
-        self._store, self._keep = store, settings.feedback_letter_bytes
+    def __init__(self, store: FeedbackStore, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        self._store, self._keep, self._clock = store, settings.feedback_letter_bytes, clock
         skew = timedelta(seconds=settings.feedback_skew_s)
         self._limits = Limits(skew, timedelta(days=settings.feedback_late_days), settings.feedback_event_bytes)
         self._joiner = Joiner(store, timedelta(days=settings.feedback_join_days), skew)
@@ -64,12 +65,14 @@ class Pipeline:
         Raises:
             StorageError: nothing may be taken as stored.
         """
-        now = utc_now()
+        now = self._clock()
         return await self._written([self._read(body, now, key) for body, key in zip(sent, keys, strict=True)])
 
     async def refuse(self, body: bytes, problem: InvalidInputError, key: str | None) -> Written:
         """Keep a body that is no event at all."""
-        return (await self._written([_Bad(letter_for(body, problem, utc_now(), self._keep, key), problem, None)]))[0]
+        return (await self._written([_Bad(letter_for(body, problem, self._clock(), self._keep, key), problem, None)]))[
+            0
+        ]
 
     async def take_again(self, letter: DeadLetter, sent: object) -> Written:
         """Store what a dead letter should have said; its time, where it has none, is when the letter first came."""
@@ -79,7 +82,7 @@ class Pipeline:
             arrival.letter = letter
             items: list[Arrival | _Bad] = [arrival]
         except InvalidInputError as problem:
-            items = [_Bad(_tried_again(letter, problem, utc_now()), problem, None)]
+            items = [_Bad(_tried_again(letter, problem, self._clock()), problem, None)]
         return (await self._written(items))[0]
 
     def close(self) -> None:
@@ -99,7 +102,7 @@ class Pipeline:
 
     def _write(self, items: list[Arrival | _Bad]) -> list[Written]:
         """One transaction for all; runs in the writer's thread."""
-        now = utc_now()
+        now = self._clock()
         problems = iter(self._joiner.join([item for item in items if isinstance(item, Arrival)]))
         settled = [self._joined(item, next(problems), now) if isinstance(item, Arrival) else item for item in items]
         events = [item.event for item in settled if isinstance(item, Arrival)]

@@ -1,0 +1,99 @@
+"""The whole way from the call in SPEC.md to a retraining request, by an injected clock."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from judging import DAY, START
+
+from ism.domain.errors import StorageError
+from ism.domain.market import Recommendation
+from ism.feedback.orchestrator import AIFeedbackOrchestrator
+from ism.settings import Settings
+from ism.storage import open_sqlite
+
+RATING = {"type": "user_feedback", "source": "user", "data": {"model_name": "matching", "rating": 4}}
+
+
+class Flat:
+    """Vectors that say nothing; remarks are read elsewhere."""
+
+    name, dimension = "flat", 2
+
+    def encode(self, texts):
+        return np.ones((len(texts), 2), np.float32)
+
+
+@pytest.fixture
+def clock():
+    return [START]
+
+
+@pytest.fixture
+def orchestrator(store, clock):
+    settings = Settings(_env_file=None, schedule_zone="UTC")
+    with AIFeedbackOrchestrator(store, settings, Flat(), clock=lambda: clock[0]) as opened:
+        yield opened
+
+
+def test_a_hundred_and_one_ratings_ask_for_a_training(orchestrator):
+    async def story():
+        await orchestrator.ingest_batch([RATING] * 100)
+        before = await orchestrator.get_system_status()
+        await orchestrator.ingest_feedback(RATING)
+        return before, await orchestrator.get_system_status()
+
+    before, after = asyncio.run(story())
+    assert before["triggers"]["matching"]["last_decision"] is None
+    assert before["triggers"]["matching"]["matured_events"] == 100
+    assert after["triggers"]["matching"]["last_decision"] == "fired"
+    assert after["triggers"]["matching"]["matured_events"] == 0  # taken in
+    assert after["triggers"]["knowledge_graph"]["last_decision"] is None
+
+
+def test_sixty_days_pass_in_a_moment(orchestrator, store, clock):
+    store.log_recommendations(
+        [Recommendation("r1", "q", 1, "company", "k", 0.5, 0.5, 1.0, offer={"material": "ash"}, created_at=START)]
+    )
+    said = {"type": "match_outcome", "data": {"recommendation_id": "r1", "outcome": "opened", "actor_id": "ann"}}
+    asyncio.run(orchestrator.ingest_feedback(said))
+    taken = []
+    orchestrator.loop.deliver = taken.append
+    for _ in range(60):
+        clock[0] += DAY
+        orchestrator.loop.turn()
+    assert [item.model_name for item in taken].count("matching") == 8  # Mondays
+    assert {item.trigger_type for item in taken} == {"schedule"}
+    found = orchestrator.loop.labels()
+    assert (found.recommendation_id.tolist(), found.label.tolist(), found.actor.tolist()) == (["r1"], [0.0], [None])
+    assert store.feedback.events()[0].event.recorded_at == START
+
+
+def test_a_wish_by_hand(orchestrator, clock):
+    first = asyncio.run(orchestrator.request_retraining("fusion", "new codes", "olga"))
+    assert (first.decision, first.trigger_type, first.cause) == ("fired", "manual", "manual")
+    clock[0] += timedelta(minutes=1)
+    assert asyncio.run(orchestrator.request_retraining("fusion", "again", "olga")).decision == "coalesced"
+
+
+def test_the_thread_goes_on_after_a_failure(tmp_path, monkeypatch):
+    with open_sqlite(tmp_path / "data") as store, AIFeedbackOrchestrator(store, Settings(_env_file=None)) as opened:
+        loop, turns = opened.loop, []
+        failures = [StorageError("away"), ValueError("unforeseen")]
+
+        def turn():
+            turns.append(time.monotonic())
+            if failures:
+                raise failures.pop(0)
+
+        monkeypatch.setattr(loop, "turn", turn)
+        loop.start(0.01)
+        loop.start(0.01)  # one thread is enough
+        deadline = time.monotonic() + 20
+        while len(turns) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        loop.stop()
+        loop.stop()
+        assert len(turns) >= 3
