@@ -221,7 +221,7 @@ def open_application(settings: Settings, make_matcher: MakeMatcher | None = None
         warm: whether to load market and engines before returning.
 
     Raises:
-        ConfigurationError: the text model cannot be used.
+        ConfigurationError: the text model, or a setting of feedback, cannot be used.
         StorageError: the store cannot be opened; DataFolderInUseError when another process has it.
     """
     from ism.data.bundled import BundledVectors  # noqa: PLC0415 - numpy only where something is opened
@@ -232,6 +232,7 @@ def open_application(settings: Settings, make_matcher: MakeMatcher | None = None
     try:
         encoder = CachedEncoder(model, settings.data_dir / "cache" / "vectors.sqlite3")
         application = Application(settings, store, encoder, make_matcher or _match_service)
+        _ = application.feedback.loop  # a setting of it that cannot be used is told now, not when the first event comes
     except BaseException:
         store.close()
         raise

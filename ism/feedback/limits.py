@@ -45,8 +45,12 @@ def rules_from(settings: Settings) -> FeedbackRules:
     """The rules that the settings ask for.
 
     Raises:
-        ConfigurationError: the schedule cannot be read.
+        ConfigurationError: the schedule cannot be read, or a threshold to leave lies above the one to enter.
     """
+    for name in ("trigger_negative_share", "trigger_fall"):
+        enter, leave = getattr(settings, name), getattr(settings, f"{name}_leave")
+        if leave > enter:
+            raise ConfigurationError(f"{name}_leave: {leave:g} lies above {name}, {enter:g}. Give at most that.")
     return FeedbackRules(
         horizon=timedelta(days=settings.label_horizon_days),
         window=timedelta(days=settings.trust_window_days),

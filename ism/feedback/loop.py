@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from ism.feedback.triggering import Deliver, Triggering
 from ism.settings import Settings
 from ism.storage import Store
 
+_IDLE = 60.0  # seconds; an idle server need not write more often
 _log = logging.getLogger("ism")
 
 
@@ -91,7 +93,7 @@ class FeedbackLoop:
         return {"judged_sequence": self._store.feedback.cursor(CONSUMER), "triggers": self.triggering.status()}
 
     def start(self, every: float) -> None:
-        """Take a turn every so many seconds in a thread of its own, until `stop`."""
+        """Look every so many seconds, in a thread of its own, whether events wait to be judged, until `stop`."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, args=(every,), name="feedback", daemon=True)
             self._thread.start()
@@ -104,9 +106,14 @@ class FeedbackLoop:
             self._thread = None
 
     def _run(self, every: float) -> None:
+        due = time.monotonic()
         while not self._stop.is_set():
             try:
-                self.turn()
+                if time.monotonic() >= due:
+                    self.turn()  # also without events: horizons pass, and Mondays come
+                    due = time.monotonic() + _IDLE
+                else:
+                    self.catch_up()
             except IsmError as error:  # the store may be away; the next turn goes on where this one stopped
                 _log.warning("Feedback waits to be judged: %s", error)
             except Exception:  # noqa: BLE001 - nobody waits for this thread; the log tells

@@ -34,6 +34,7 @@ LIVE_QUALITY = "live_quality"
 _STATE, _LOCK = "feedback.trigger:", "triggers"
 _READ_RATINGS = 10  # times as many as are looked at, as one actor's may be left out
 _QUALITIES = 20
+_MOST_DELIVERED = 100  # a turn
 _RETRAINING: Final[dict[TriggerCause, str]] = {
     "volume": "feedback_driven",
     "negative_share": "feedback_driven",
@@ -99,7 +100,7 @@ class Triggering:
         ``request_id``.
         """
         with self._store.judging(write=False) as tables:
-            waiting = tables.triggers.requests("open", 100)
+            waiting = tables.triggers.open_requests(_MOST_DELIVERED)
         for request in waiting:
             take(request)
             with self._store.judging() as tables:
@@ -118,9 +119,9 @@ class Triggering:
             return tables.triggers.decisions(model, limit)
 
     def requests(self, limit: int = 100) -> list[RetrainingRequest]:
-        """Requests, the oldest first."""
+        """The latest requests, the latest first."""
         with self._store.judging(write=False) as tables:
-            return tables.triggers.requests(None, limit)
+            return tables.triggers.requests(limit)
 
     # --- within a transaction ---
 

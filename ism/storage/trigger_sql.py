@@ -42,12 +42,16 @@ class TriggerTables:
         if requests:
             self._connection.execute(insert(tables.retraining_request), [as_row(item) for item in requests])
 
-    def requests(self, state: RequestState | None, limit: int) -> list[RetrainingRequest]:
-        """Requests, the oldest first."""
+    def open_requests(self, limit: int) -> list[RetrainingRequest]:
+        """Requests that nobody has taken, the oldest first."""
         table = tables.retraining_request
-        query = select(table).order_by(table.c.created_at, table.c.request_id).limit(limit)
-        if state is not None:
-            query = query.where(table.c.state == state)
+        query = select(table).where(table.c.state == "open").order_by(table.c.created_at, table.c.request_id)
+        return [RetrainingRequest(**row) for row in self._connection.execute(query.limit(limit)).mappings()]
+
+    def requests(self, limit: int) -> list[RetrainingRequest]:
+        """The latest requests, the latest first."""
+        table = tables.retraining_request
+        query = select(table).order_by(table.c.created_at.desc(), table.c.request_id.desc()).limit(limit)
         return [RetrainingRequest(**row) for row in self._connection.execute(query).mappings()]
 
     def mark_request(self, request_id: str, state: RequestState, at: datetime) -> RetrainingRequest:

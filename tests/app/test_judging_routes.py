@@ -3,9 +3,11 @@
 import pytest
 from starlette.testclient import TestClient
 
-from ism.app.wiring import Application
+from ism.app.wiring import Application, open_application
+from ism.domain.errors import ConfigurationError
 from ism.domain.market import Recommendation
 from ism.feedback.orchestrator import FUSION
+from ism.settings import Settings
 
 
 @pytest.fixture
@@ -94,3 +96,9 @@ def test_the_status_tells_the_state_of_the_triggers(client: TestClient) -> None:
     assert found["triggers"]["matching"]["last_decision"] == "fired"
     assert "101 exceeds 100" in found["triggers"]["matching"]["last_reason"]
     assert found["triggers"]["knowledge_graph"]["last_decision"] is None
+
+
+def test_a_schedule_that_cannot_be_read_is_told_at_the_start(settings: Settings) -> None:
+    wrong = settings.model_copy(update={"schedule_weekly": "moonday 02:00", "data_dir": settings.data_dir / "other"})
+    with pytest.raises(ConfigurationError, match="schedule_weekly"):
+        open_application(wrong, warm=False)

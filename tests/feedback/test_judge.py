@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from judging import DAY, START, Desk
 
-from ism.domain.errors import InvalidInputError, NotFoundError
+from ism.domain.errors import ConfigurationError, InvalidInputError, NotFoundError
 from ism.feedback.judge import CONSUMER
 from ism.feedback.limits import FeedbackRules
 from ism.feedback.quarantine import QuarantineRules
@@ -259,3 +259,5 @@ def test_rules_come_from_the_settings(monkeypatch, tmp_path):
     assert replace(rules, triggers=weekly) == FeedbackRules()
     changed = rules_from(Settings(_env_file=None, label_horizon_days=30, trigger_volume_events=7))
     assert (changed.horizon, changed.triggers.volume) == (30 * DAY, 7)
+    with pytest.raises(ConfigurationError, match="trigger_fall_leave"):
+        rules_from(Settings(_env_file=None, trigger_fall=0.1, trigger_fall_leave=0.2))

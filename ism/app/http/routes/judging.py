@@ -103,7 +103,7 @@ def ask(wish: AskIn, request: Request, application: App) -> RetrainingTrigger:
 
 @router.get("/api/feedback/retraining-requests", summary="List retraining requests")
 def list_requests(application: App, limit: Limit = 100) -> dict[str, list[RetrainingRequest]]:
-    """Requests that triggers made, the oldest first."""
+    """Requests that triggers made, the latest first."""
     return {"requests": application.feedback.loop.triggering.requests(limit)}
 
 
