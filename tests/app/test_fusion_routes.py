@@ -67,7 +67,7 @@ def test_matching_follows_the_active_model(real_application):
     offer = {"material": "coal fly ash", "ewc": "10 01 02", "nace": "35.11"}
     before = answer(real_application, offer)
     learnt = {model.model_id: model for model in fusion.get_fusion_models()}["learned_weighted_sum"]
-    assert set(learnt.weights) == {"matching", "knowledge_graph"}
+    assert set(learnt.weights) == {"matching", "knowledge_graph", "gnn", "federated"}
     assert sum(learnt.weights.values()) == pytest.approx(1.0)
     assert {"mrr", "log_loss", "recall@10", "questions", "default"} <= set(learnt.performance_metrics)
     assert before.model_versions["fusion_model"] == "default_weighted_sum 1"

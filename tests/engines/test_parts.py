@@ -104,7 +104,7 @@ def test_guests_come_by_entry_point_and_take_nobodys_name(monkeypatch):
         EntryPoint("matching", "ism.engines.knowledge_graph:KnowledgeGraphEngine", "ism.engines"),
     ]
     monkeypatch.setattr(catalog, "entry_points", lambda group: points if group == "ism.engines" else [])
-    assert catalog.names() == ["matching", "knowledge_graph", "guest"]
+    assert catalog.names() == [*catalog.ENGINES, "guest"]
     assert catalog.engine_class("guest") is MatchingEngine
     assert catalog.engine_class("matching") is MatchingEngine
 
