@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from bench.metrics import Values
 from ism.data.market import Floats, Ints, Market, OfferArrays, distance_km
+from ism.engines.metrics import Values
 
 NEIGHBOURS = 50  # distinct texts; of 3 to 500, what did best for MiniLM on MAESTRI: a choice in its favour
 RRF_CONSTANT = 60.0  # Cormack, Clarke, Buettcher 2009

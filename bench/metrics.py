@@ -1,9 +1,7 @@
 """Ranks, means over them, and how sure the means are.
 
-A question counts with its best-ranked true receiver. Candidates that are right too, or that the protocol takes out
-(past partners), do not compete. Candidates with the same score share the middle of their places, so that a method
-which cannot tell them apart gains nothing by the order of the rows: two that tie for places 1 and 2 are both at 1.5,
-not a hit at 1.
+A question counts with its best-ranked true receiver (`ism.engines.metrics.best_rank`). Candidates that are right too,
+or that the protocol takes out (past partners), do not compete.
 
 Intervals are percentiles of a bootstrap that draws whole groups (source papers, senders, generators), because the
 cases of one group are not independent. Differences are paired: both methods are averaged over the same draws.
@@ -17,42 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ism.data.market import Floats, Rows
-from ism.domain.errors import EngineError
-
-Values = npt.NDArray[np.float64]
+from ism.engines.metrics import Values
 
 DRAWS = 2000
 METRICS = ("recall@1", "recall@5", "recall@10", "mrr")
 _CONFIDENCE = (2.5, 97.5)
-
-
-def best_rank(scores: Values | Floats, takers: Rows, hidden: Rows) -> float:
-    """Rank, counted from 1, of the best true receiver; infinite where no true receiver is a candidate.
-
-    Args:
-        scores: ``[n]`` of every candidate, larger is better.
-        takers: candidates that are right.
-        hidden: candidates that do not compete; a taker among them still counts as right.
-
-    Raises:
-        EngineError: a score is not a number, which would otherwise rank like nothing else.
-    """
-    if not np.isfinite(scores).all():
-        raise EngineError(f"A candidate has the score {scores[~np.isfinite(scores)][0]}. Scores must be finite.")
-    if not len(takers):
-        return np.inf
-    best = scores[takers].max()
-    competes = np.ones(len(scores), dtype=bool)
-    competes[hidden] = False
-    competes[takers] = False
-    rivals = scores[competes]
-    return 1.0 + float((rivals > best).sum()) + 0.5 * float((rivals == best).sum())
-
-
-def best_ranks(scores: Values | Floats, takers: Sequence[Rows], hidden: Sequence[Rows]) -> Values:
-    """`best_rank` of each row of ``[q, n]`` scores."""
-    return np.asarray([best_rank(*case) for case in zip(scores, takers, hidden, strict=True)], dtype=np.float64)
 
 
 def gains(ranks: Values) -> dict[str, Values]:

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.baselines import Asked, Baseline, all_scores
-from bench.metrics import METRICS, GroupBootstrap, Values, best_ranks, compared, difference, gains, summary
+from bench.metrics import METRICS, GroupBootstrap, compared, difference, gains, summary
 from bench.peers import Peer, peer_scores
 from ism.data.market import Rows
 from ism.engines.base import Snapshot
+from ism.engines.metrics import Values, best_ranks
 from ism.fusion.evidence import EngineFactory
 from ism.fusion.fit import FittedFusion, fit_fusion
 from ism.fusion.layer import LEARNED_MODEL

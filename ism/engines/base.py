@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from ism.data.market import Floats, Ints, Market, OfferArrays, Rows
 from ism.domain.engine import Reason
@@ -52,10 +53,12 @@ class Snapshot:
     Attributes:
         market: receivers and precedents.
         groups: ``[p]`` group of each precedent; cases of one group must not teach the engine about each other.
+        times: ``[p]`` when each was known, seconds since 1970 (UTC), NaN where not known; None where nothing is.
     """
 
     market: Market
     groups: Ints
+    times: npt.NDArray[np.float64] | None = None
 
 
 class Engine(ABC):
