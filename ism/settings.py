@@ -153,6 +153,31 @@ class Settings(BaseSettings):
             }
         }
 
+    tuning_jobs: int = Field(1, ge=1, le=64, description="Trials of a search that run at the same time.")
+    tuning_threads: int = Field(1, ge=1, le=64, description="Threads of numerical libraries in a trial or training.")
+    tuning_pruner: Literal["median", "hyperband", "none"] = Field(
+        "median", description="What ends trials early that fall behind the others."
+    )
+    tuning_trial_seconds: float = Field(1800.0, gt=0, description="Longest trial of a search, in seconds.")
+    tuning_trial_memory_mib: float = Field(8192.0, gt=0, description="Largest trial of a search, in MiB.")
+    tuning_hold_out: float = Field(
+        0.2, gt=0, lt=0.9, description="Share of the exchanges that no search sees, so that they can judge its result."
+    )
+    tuning_continuous: bool = Field(False, description="Whether to go on searching in small budgets while idle.")
+    tuning_continuous_trials: int = Field(5, ge=1, le=1000, description="Trials of one round of continuous search.")
+    tuning_idle_cpu_percent: float = Field(
+        30.0, gt=0, le=100, description="Processor use by others, in percent, below which continuous search may start."
+    )
+    tuning_busy_cpu_percent: float = Field(
+        60.0, gt=0, le=100, description="Processor use by others, in percent, above which continuous search stops."
+    )
+    tuning_busy_memory_percent: float = Field(
+        85.0, gt=0, le=100, description="Memory in use, in percent, above which continuous search stops."
+    )
+    tuning_idle_check_seconds: float = Field(
+        30.0, gt=0, description="Time between two looks at how busy the machine is, in seconds."
+    )
+
     @field_validator("admin_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:

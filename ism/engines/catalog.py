@@ -12,7 +12,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from ism.data.text import TextEncoder
+from ism.data.bundled import BundledVectors
+from ism.data.text import SentenceModel, TextEncoder
 from ism.domain.errors import NotFoundError
 from ism.engines.base import Engine, ParamValue
 
@@ -59,6 +60,11 @@ def make(
     """
     constructor = with_encoder(engine_class(name), encoder, device)
     return constructor(policy=policy) if policy else constructor()
+
+
+def text_encoder(model: str | Path | None = None) -> TextEncoder:
+    """The sentence model in a folder, the bundled one when None, as a process without a cache uses it."""
+    return BundledVectors(SentenceModel(None if model is None else Path(model)))
 
 
 def load(name: str, folder: Path, encoder: TextEncoder) -> Engine:

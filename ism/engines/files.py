@@ -67,6 +67,13 @@ def numbers(folder: Path, about: Mapping[str, Any], name: str, expected: Iterabl
     return [float(value) for value in values]
 
 
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the sorted names and SHA-256 of a folder's files, at any depth: equal contents, equal digests."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{_digest(path.read_bytes())}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    return _digest("".join(lines).encode())
+
+
 def _seal(about: Mapping[str, object]) -> str:
     return _digest(json.dumps(about, sort_keys=True).encode())
 
