@@ -16,13 +16,13 @@ from ism.app.fitting import FittingTask, fit_apart
 from ism.app.pairing import with_company
 from ism.app.sureness import sureness
 from ism.app.telling import hazard_of, reasons_for
-from ism.data.build import BuiltMarket, build_market
+from ism.data.build import BuiltMarket, read_market
 from ism.data.codes import nace
 from ism.data.impact import estimate
 from ism.data.market import OfferArrays, Rows, distance_km, offer_arrays
 from ism.data.text import TextEncoder
 from ism.domain.errors import EngineError, InvalidInputError
-from ism.domain.market import Company, Exchange, Listing, Offer, Recommendation
+from ism.domain.market import Company, Listing, Offer, Recommendation
 from ism.domain.match import Match, MatchedReceiver, MatchFilters, MatchResult
 from ism.engines import catalog
 from ism.engines.base import Snapshot
@@ -81,7 +81,8 @@ class MatchService:
             if serving is not None and self._fresh(serving):
                 return  # another thread was faster
             generation = self._models.generation()
-            built, read_on = self._read_market()
+            read_on = _today()
+            built = read_market(self._store, self._encoder, read_on)
             if serving is None:
                 fusion = self._fusion(built)
                 for model in fusion.models:
@@ -162,13 +163,6 @@ class MatchService:
         if self._serving is None:  # refresh either sets it or raises
             raise EngineError("The matching service is not ready. Call refresh() first.")
         return self._serving
-
-    def _read_market(self) -> tuple[BuiltMarket, date]:
-        today = _today()
-        with self._store.read_market() as reader:
-            listings = (listing for listing in reader.rows(Listing) if _valid(listing, today))
-            companies, exchanges = reader.rows(Company), reader.rows(Exchange)
-            return build_market(companies, listings, exchanges, self._encoder, reader.generation), today
 
     def _fusion(self, built: BuiltMarket) -> FittedFusion:
         names = [name for name in catalog.names() if name in DEFAULT_WEIGHTS]  # a guest without a weight says nothing
@@ -254,12 +248,6 @@ def _detail(serving: _Serving, name: str) -> str:
 
 def _today() -> date:
     return datetime.now(UTC).date()
-
-
-def _valid(listing: Listing, day: date) -> bool:
-    """Whether a listing stands on that day; its last day counts."""
-    begun = listing.valid_from is None or listing.valid_from <= day
-    return begun and (listing.valid_until is None or day <= listing.valid_until)
 
 
 def _allowed(rows: Rows, built: BuiltMarket, offer: Offer, filters: MatchFilters) -> Rows:

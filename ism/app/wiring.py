@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 States = dict[str, dict[str, str]]
 
-DEMO_DATASET = "demo"
-_STARTED = "market.started"
 _log = logging.getLogger("ism")
 
 
@@ -100,7 +98,10 @@ class Application:
                 return
             started = time.perf_counter()
             try:
-                self._start_market()
+                if self.settings.demo_market:
+                    from ism.data.demo import start_market  # noqa: PLC0415 - only where something is started
+
+                    start_market(self.store)
                 matcher = self._make_matcher(self.store, self.encoder, self.settings.data_dir / "models", self.settings)
                 matcher.refresh()
             except Exception as error:
@@ -191,17 +192,6 @@ class Application:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _start_market(self) -> None:
-        """Give a new store the demonstration market; once, so that a market that was emptied stays empty."""
-        if not self.settings.demo_market or self.store.get_setting(_STARTED) is not None:
-            return
-        if not self.store.datasets():
-            from ism.data.demo import load  # noqa: PLC0415 - needed once in the life of a store
-
-            companies, listings, exchanges = load()
-            self.store.bulk_upsert(chain(companies, listings, exchanges), DEMO_DATASET)
-        self.store.set_setting(_STARTED, True)
 
     def _store_state(self) -> dict[str, str]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ism.data.market import Ints, Market, Precedents, Receivers, ewc_levels, nac
 from ism.data.market import column as floats
 from ism.data.text import TextEncoder
 from ism.domain.market import Company, Exchange, Listing, ReceiverKind
+from ism.storage import Store
 
 SECTOR_PREFIX = "nace:"
 
@@ -102,6 +104,20 @@ def build_market(
     market = Market(receivers, _precedents(past, firms, row_of, encoder), generation)
     groups = np.asarray([donors[exchange.from_company] for exchange in past], dtype=np.int32)
     return BuiltMarket(market, groups, [*firms.values(), *[None] * len(classes)], row_of, partners)
+
+
+def read_market(store: Store, encoder: TextEncoder, day: date | None = None) -> BuiltMarket:
+    """The market of a store at one moment, with the listings that stand on ``day`` (today, UTC, when None)."""
+    day = datetime.now(UTC).date() if day is None else day
+    with store.read_market() as reader:
+        listings = (listing for listing in reader.rows(Listing) if _stands(listing, day))
+        return build_market(reader.rows(Company), listings, reader.rows(Exchange), encoder, reader.generation)
+
+
+def _stands(listing: Listing, day: date) -> bool:
+    """Whether a listing stands on that day; its last day counts."""
+    begun = listing.valid_from is None or listing.valid_from <= day
+    return begun and (listing.valid_until is None or day <= listing.valid_until)
 
 
 def _receivers(

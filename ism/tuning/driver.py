@@ -59,7 +59,7 @@ def carry_on(folder: OptimizationFolder, database_url: str | None, stopped: thre
         _tell(folder, search.study, jobs, config.budget[0])
         search.run(
             request["first"],
-            lambda: stopped.is_set() or folder.cancelled,
+            lambda: stopped.is_set() or folder.cancelled or folder.paused,
             lambda study: _tell(folder, study, jobs, config.budget[0]),
         )
     except StoppedError:

@@ -1,8 +1,8 @@
 """One optimisation on disk: what was asked for, how far it is, and the wish to end it.
 
 The folder is all that a search needs, so that whoever finds it can take it up: ``request.json`` (never changes, but for
-a larger budget), ``status.json`` (a view of the trials), ``journal.log`` (the trials), ``cancel`` (the wish),
-``log.txt`` (what trials printed).
+a larger budget), ``status.json`` (a view of the trials), ``journal.log`` (the trials), ``cancel`` and ``pause`` (wishes),
+``snapshot/`` (what trials learn from), ``log.txt`` (what they printed).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-REQUEST, STATUS, CANCEL, LOG = "request.json", "status.json", "cancel", "log.txt"
+REQUEST, STATUS, CANCEL, PAUSE, LOG = "request.json", "status.json", "cancel", "pause", "log.txt"
 ENDED = frozenset({"completed", "failed", "cancelled"})
 NOTHING: dict[str, Any] = {
     "status": "not_found",
@@ -70,13 +70,34 @@ class OptimizationFolder:
         write_json(self.path / STATUS, {**(_read(self.path / STATUS) or {}), **values})
 
     def end(self, status: str, error_message: str | None = None) -> None:
-        """Write the last status and drop the data that the search read."""
+        """Write the last status."""
         self.tell(status=status, error_message=error_message, completed_at=now())
-        shutil.rmtree(self.path / "snapshot", ignore_errors=True)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nobody should work on it for now."""
+        return (self.path / PAUSE).exists()
 
     def cancel(self) -> None:
         """Wish its end; whoever works on it sees the wish."""
         (self.path / CANCEL).touch()
+
+    def pause(self, paused: bool = True) -> None:
+        """Wish that nobody works on it, or that somebody does."""
+        if paused:
+            (self.path / PAUSE).touch()
+        else:
+            (self.path / PAUSE).unlink(missing_ok=True)
+
+    def extend(self, n_trials: int) -> None:
+        """Raise the number of trials, and the time in proportion."""
+        request = self.request()
+        config = request["config"]
+        if n_trials > config["n_trials"]:
+            config["timeout"] *= n_trials / config["n_trials"]
+            config["n_trials"] = n_trials
+            write_json(self.path / REQUEST, request)
+            self.tell(status="running", completed_at=None)
 
 
 def folders(home: Path) -> list[OptimizationFolder]:
@@ -85,18 +106,21 @@ def folders(home: Path) -> list[OptimizationFolder]:
     return sorted(found, key=lambda each: (str(each.request().get("created_at", "")), each.name))
 
 
-def make_folder(home: Path, request: Mapping[str, Any], name: str | None = None) -> OptimizationFolder:
+def make_folder(
+    home: Path, fill: Callable[[Path], Mapping[str, Any]], name: str | None = None
+) -> OptimizationFolder:
     """A new optimisation, whole or not at all.
 
     Args:
         home: of all optimisations.
-        request: what is asked for; a ``snapshot`` folder named in it is moved in.
+        fill: puts files into the new folder and tells what is asked for.
         name: of the optimisation; a new one when None.
     """
     name = name or uuid.uuid4().hex
     draft = home / f".new-{name}"
-    draft.mkdir(parents=True, exist_ok=True)
-    write_json(draft / REQUEST, {**request, "created_at": now()})
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    write_json(draft / REQUEST, {**fill(draft), "created_at": now()})
     draft.rename(home / name)
     return OptimizationFolder(home / name)
 

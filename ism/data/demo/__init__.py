@@ -10,12 +10,17 @@ import csv
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from types import MappingProxyType
 from typing import cast
 
 from ism.domain.market import Company, Exchange, ExchangeStatus, Listing, ListingKind
+from ism.storage import Store
 
-__all__ = ["load", "sources"]
+__all__ = ["DATASET", "load", "sources", "start_market"]
+
+DATASET = "demo"
+_STARTED = "market.started"
 
 _LISTED: frozenset[ExchangeStatus] = frozenset({"operating", "planned"})
 
@@ -34,6 +39,15 @@ def load() -> tuple[list[Company], list[Listing], list[Exchange]]:
     exchanges = [_exchange(row) for row in _rows("exchanges.csv")]
     listings = [listing for exchange in exchanges if exchange.status in _LISTED for listing in _listings(exchange)]
     return companies, listings, exchanges
+
+
+def start_market(store: Store) -> None:
+    """Give a new store the demonstration market; once, so that a market that was emptied stays empty."""
+    if store.get_setting(_STARTED) is not None:
+        return
+    if not store.datasets():
+        store.bulk_upsert(chain(*load()), DATASET)
+    store.set_setting(_STARTED, True)
 
 
 @cache
