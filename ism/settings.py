@@ -153,6 +153,7 @@ class Settings(BaseSettings):
             }
         }
 
+    optimization_enabled: bool = Field(True, description="Whether searches for better parameters may run.")
     tuning_jobs: int = Field(1, ge=1, le=64, description="Trials of a search that run at the same time.")
     tuning_threads: int = Field(1, ge=1, le=64, description="Threads of numerical libraries in a trial or training.")
     tuning_pruner: Literal["median", "hyperband", "none"] = Field(

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from ism.app.auth import Auth
-from ism.domain.errors import EngineError, InvalidInputError, IsmError
+from ism.domain.errors import ConflictError, EngineError, InvalidInputError, IsmError
 from ism.domain.market import Company, Listing, Offer
 from ism.domain.match import MatchFilters, MatchResult
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
@@ -21,6 +21,7 @@ from ism.settings import Settings
 from ism.storage import DEFAULT_DATASET, Store, open_store
 
 if TYPE_CHECKING:
+    from ism.app.tuning import Tuning
     from ism.data.imports.importer import ImportReport
     from ism.data.imports.limits import Limits
     from ism.data.imports.templates import Kind, Value
@@ -78,6 +79,26 @@ class Application:
         self._failure: str | None = None
         self._closed = False
         self._warming = threading.Lock()
+        self._tuning: Tuning | None = None
+        self._tuning_lock = threading.Lock()
+
+    @property
+    def tuning(self) -> Tuning:
+        """The search for better parameters; made when it is first asked for.
+
+        Raises:
+            ConflictError: it is switched off.
+        """
+        if not self.settings.optimization_enabled:
+            raise ConflictError("Optimization is switched off. Start without --disable-optimization.")
+        with self._tuning_lock:
+            if self._closed:
+                raise EngineError("The application is closed.")
+            if self._tuning is None:
+                from ism.app.tuning import Tuning  # noqa: PLC0415 - only where something is tuned
+
+                self._tuning = Tuning(self.settings, self.store, self.encoder)
+            return self._tuning
 
     @property
     def matcher(self) -> Matcher:
@@ -108,6 +129,8 @@ class Application:
                 self._failure = _failure(error)
                 raise
             self._matcher, self._failure = matcher, None
+            if self.settings.optimization_enabled and self._has_searches():
+                _ = self.tuning  # carries on what is unfinished
             _log.info("Ready to match after %.1f s.", time.perf_counter() - started)
 
     def try_warm_up(self) -> None:
@@ -180,7 +203,11 @@ class Application:
 
     def close(self) -> None:
         """Release everything; calling it again does nothing."""
-        self._closed = True
+        with self._tuning_lock:
+            self._closed = True
+            tuning = self._tuning
+        if tuning is not None:
+            tuning.close()
         self.feedback.close()
         self.encoder.close()
         self.store.close()
@@ -192,6 +219,9 @@ class Application:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _has_searches(self) -> bool:
+        return self.settings.tuning_continuous or (self.settings.data_dir / "tuning").is_dir()
 
     def _store_state(self) -> dict[str, str]:
         try:

@@ -71,8 +71,8 @@ def read_snapshot(folder: Path) -> Snapshot:
     receivers = Receivers(
         ids=home["id"].to_list(), names=home["name"].to_list(), kinds=home["kind"].to_list(),
         nace=_ints(home["nace"], 3), latitude=_floats(home["latitude"]), longitude=_floats(home["longitude"]),
-        countries=home["country"].to_list(), needs=_floats(needs["vector"], dimension), need_owner=_rows(needs["owner"]),
-        need_texts=needs["text"].to_list(), need_terms=_floats(needs["terms"], 3),
+        countries=home["country"].to_list(), needs=_floats(needs["vector"], dimension),
+        need_owner=_rows(needs["owner"]), need_texts=needs["text"].to_list(), need_terms=_floats(needs["terms"], 3),
     )  # fmt: skip
     precedents = Precedents(
         receiver=_rows(past["receiver"]), vectors=_floats(past["vector"], dimension), ewc=_ints(past["ewc"], 3),

@@ -144,9 +144,7 @@ def _values(
             continue
         scores = engine.score(market, asked.offers.take(block), rows)
         for own, each in zip(scores, cut, strict=True):
-            values += [
-                measure(own[np.searchsorted(rows, pool)], np.searchsorted(pool, right)) for right, pool in each
-            ]
+            values += [measure(own[np.searchsorted(rows, pool)], np.searchsorted(pool, right)) for right, pool in each]
     return values
 
 

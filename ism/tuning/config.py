@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from ism.domain.errors import InvalidInputError
 
@@ -44,7 +44,7 @@ class OptimizationConfig:
     n_trials: int | None = None
     timeout: float | None = None
     metric: str = "accuracy"
-    direction: str = "maximize"
+    direction: Literal["maximize", "minimize"] = "maximize"
     constraints: Mapping[str, float] | None = None
     search_space: Mapping[str, Any] | None = None
     seed: int = 0

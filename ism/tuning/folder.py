@@ -1,8 +1,8 @@
 """One optimisation on disk: what was asked for, how far it is, and the wish to end it.
 
 The folder is all that a search needs, so that whoever finds it can take it up: ``request.json`` (never changes, but for
-a larger budget), ``status.json`` (a view of the trials), ``journal.log`` (the trials), ``cancel`` and ``pause`` (wishes),
-``snapshot/`` (what trials learn from), ``log.txt`` (what they printed).
+a larger budget), ``status.json`` (a view of the trials), ``journal.log`` (the trials), ``cancel`` and ``pause``
+(wishes), ``snapshot/`` (what trials learn from), ``log.txt`` (what they printed).
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ NOTHING: dict[str, Any] = {
     "duration": 0.0,
     "start_time": None,
     "completed_at": None,
+    "error_message": None,
+    "paused": False,
 }
 
 
@@ -53,7 +55,8 @@ class OptimizationFolder:
             return dict(NOTHING)
         told = {**NOTHING, "status": "running", **(_read(self.path / STATUS) or {})}
         about = {name: request["config"][name] for name in ("model_name", "optimization_type", "metric", "direction")}
-        return {"optimization_id": self.name, **about, "requested_trials": request["config"]["n_trials"], **told}
+        about |= {"requested_trials": request["config"]["n_trials"], "created_at": request["created_at"]}
+        return {"optimization_id": self.name, **about, **told, "paused": self.paused}
 
     @property
     def ended(self) -> bool:
@@ -106,9 +109,7 @@ def folders(home: Path) -> list[OptimizationFolder]:
     return sorted(found, key=lambda each: (str(each.request().get("created_at", "")), each.name))
 
 
-def make_folder(
-    home: Path, fill: Callable[[Path], Mapping[str, Any]], name: str | None = None
-) -> OptimizationFolder:
+def make_folder(home: Path, fill: Callable[[Path], Mapping[str, Any]], name: str | None = None) -> OptimizationFolder:
     """A new optimisation, whole or not at all.
 
     Args:

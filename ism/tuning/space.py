@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ism.domain.errors import InvalidInputError
 from ism.engines.base import Param, ParamValue
@@ -24,7 +24,7 @@ def suggest(trial: optuna.Trial, space: Mapping[str, Param]) -> dict[str, ParamV
     drawn: dict[str, ParamValue] = {}
     for name, param in space.items():
         if param.choices:
-            drawn[name] = trial.suggest_categorical(name, list(param.choices))
+            drawn[name] = cast("ParamValue", trial.suggest_categorical(name, list(param.choices)))
         elif param.low is None or param.high is None:
             continue
         elif isinstance(param.default, int):

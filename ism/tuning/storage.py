@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ism.domain.errors import StorageError
 
@@ -56,7 +57,7 @@ def _mend(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _lock(path: Path) -> _FileLock | None:
+def _lock(path: Path) -> Any:
     """Optuna's own lock is a file that a killed process leaves behind for 30 s; the kernel frees this one at once."""
     try:
         import fcntl  # noqa: PLC0415, F401 - whether the system has it
@@ -93,8 +94,6 @@ class _FileLock:
     """A journal lock that falls with its process; what `JournalFileBackend` asks for."""
 
     def __init__(self, path: Path) -> None:
-        import threading  # noqa: PLC0415 - beside its only use
-
         self._path = path
         self._mine = threading.Lock()  # threads of one process must wait for each other, too
         self._descriptor = -1
@@ -114,5 +113,5 @@ class _FileLock:
 
     def release(self) -> None:
         """Let the next one in."""
-        os.close(self._descriptor)
+        os.close(self._descriptor)  # which also lets go of the file
         self._mine.release()

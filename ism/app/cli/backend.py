@@ -81,6 +81,22 @@ class Backend(Protocol):
         """What follows from it."""
         ...
 
+    def begin_optimization(self, wanted: Json) -> Json:
+        """The status of a new search."""
+        ...
+
+    def optimization(self, optimization_id: str) -> Json:
+        """A search with its trials."""
+        ...
+
+    def list_optimizations(self) -> list[Json]:
+        """The status of every search."""
+        ...
+
+    def cancel_optimization(self, optimization_id: str) -> Json:
+        """The status of a search that was ended."""
+        ...
+
 
 @contextmanager
 def connect(settings: Settings, matching: bool = False) -> Iterator[Backend]:
@@ -168,6 +184,22 @@ class ServerBackend:
         """What follows from it."""
         return ServerJudging(self._json)
 
+    def begin_optimization(self, wanted: Json) -> Json:
+        """The status of a new search."""
+        return self._json("POST", "/api/optimizations", json=wanted)
+
+    def optimization(self, optimization_id: str) -> Json:
+        """A search with its trials."""
+        return self._json("GET", f"/api/optimizations/{optimization_id}")
+
+    def list_optimizations(self) -> list[Json]:
+        """The status of every search."""
+        return cast("list[Json]", self._json("GET", "/api/optimizations")["optimizations"])
+
+    def cancel_optimization(self, optimization_id: str) -> Json:
+        """The status of a search that was ended."""
+        return self._json("DELETE", f"/api/optimizations/{optimization_id}")
+
     def _json(self, method: str, path: str, **more: Any) -> Json:
         import httpx  # noqa: PLC0415 - imported by `connect` before
 
@@ -253,6 +285,22 @@ class FolderBackend:
     def judging(self) -> JudgingBackend:
         """What follows from it."""
         return FolderJudging(self._application)
+
+    def begin_optimization(self, wanted: Json) -> Json:
+        """The status of a new search."""
+        return self._application.tuning.begin(wanted)
+
+    def optimization(self, optimization_id: str) -> Json:
+        """A search with its trials."""
+        return self._application.tuning.optimizer.get_optimization(optimization_id)
+
+    def list_optimizations(self) -> list[Json]:
+        """The status of every search."""
+        return self._application.tuning.optimizer.list_optimizations()
+
+    def cancel_optimization(self, optimization_id: str) -> Json:
+        """The status of a search that was ended."""
+        return self._application.tuning.cancel(optimization_id)
 
 
 class _Told:

@@ -40,6 +40,17 @@ class Group(TyperGroup):
         raise typer.Exit(FAILED)
 
 
+class OptimizeGroup(Group):
+    """Takes what is no command of its own for the name of a model to tune."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was meant."""
+        known = self.get_command(ctx, args[0]) is not None or args[0].startswith("-")
+        return super().resolve_command(ctx, args if known else ["run", *args])
+
+
 def out() -> Console:
     """Where answers go."""
     return Console(highlight=False)

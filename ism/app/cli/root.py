@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ism.app.cli.common import AsJson, DataDir, Group
+from ism.app.cli.common import AsJson, DataDir, Group, OptimizeGroup
 
 app = typer.Typer(
     name="ism",
@@ -22,6 +22,10 @@ keys_app = typer.Typer(no_args_is_help=True, cls=Group, help="Make, list and rev
 app.add_typer(keys_app, name="keys")
 fusion_app = typer.Typer(no_args_is_help=True, cls=Group, help="List fusion models, choose one, take it back.")
 app.add_typer(fusion_app, name="fusion")
+optimize_app = typer.Typer(
+    no_args_is_help=True, cls=OptimizeGroup, help="Search for better parameters: `ism optimize MODEL`, or a command."
+)
+app.add_typer(optimize_app, name="optimize")
 
 feedback_app = typer.Typer(no_args_is_help=True, cls=Group, help="Tell what happened after matches, and look it up.")
 app.add_typer(feedback_app, name="feedback")
@@ -57,7 +61,9 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
     disable_fusion: Annotated[
         bool, typer.Option("--disable-fusion", help="Accepted; matching needs fusion, so it stays on.")
     ] = False,
-    disable_optimization: Annotated[bool, typer.Option("--disable-optimization", help=_LATER)] = False,
+    disable_optimization: Annotated[
+        bool, typer.Option("--disable-optimization", help="Run no searches for better parameters.")
+    ] = False,
     disable_retraining: Annotated[bool, typer.Option("--disable-retraining", help=_LATER)] = False,
     disable_monitoring: Annotated[bool, typer.Option("--disable-monitoring", help=_LATER)] = False,
     disable_auto_deploy: Annotated[bool, typer.Option("--disable-auto-deploy", help=_LATER)] = False,
@@ -70,7 +76,6 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
     later = {
         "--disable-feedback": disable_feedback,
         "--disable-fusion": disable_fusion,
-        "--disable-optimization": disable_optimization,
         "--disable-retraining": disable_retraining,
         "--disable-monitoring": disable_monitoring,
         "--disable-auto-deploy": disable_auto_deploy,
@@ -78,7 +83,10 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
         "--backup-interval": backup_interval is not None,
     }
     level = log_level.upper() if log_level else None
-    run({"host": host, "port": port, "data_dir": data_dir, "log_level": level}, [name for name in later if later[name]])
+    given = {"host": host, "port": port, "data_dir": data_dir, "log_level": level}
+    if disable_optimization:
+        given["optimization_enabled"] = False
+    run(given, [name for name in later if later[name]])
 
 
 @app.command()
@@ -407,3 +415,67 @@ def ask_for_training(
     from ism.app.cli.judging import ask  # noqa: PLC0415 - not for `--help`
 
     ask(model, reason, data_dir, as_json)
+
+
+@optimize_app.command("run", hidden=True)
+def begin_search(  # noqa: PLR0913, PLR0917 - each is a field of an OptimizationConfig
+    model: Annotated[str, typer.Argument(help="Name of an engine.")],
+    trials: Annotated[int | None, typer.Option(help="Trials to finish; the model's preset by default.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds at most; the model's preset by default.")] = None,
+    kind: Annotated[
+        Literal["bayesian", "tpe", "gp", "random", "cmaes"], typer.Option("--type", help="How to search.")
+    ] = "bayesian",
+    metric: Annotated[str, typer.Option(help="accuracy (nDCG@10), mrr or recall@10.")] = "accuracy",
+    max_training_time: Annotated[float | None, typer.Option(help="Seconds that a fit may take.")] = None,
+    max_memory: Annotated[float | None, typer.Option(help="MiB that a trial may use.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Least value of the metric.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for better parameters of an engine, and wait for the result."""
+    from ism.app.cli.optimize import run  # noqa: PLC0415 - not for `--help`
+
+    limits = {"max_training_time": max_training_time, "max_memory": max_memory, "min_score": min_score}
+    wanted = {
+        "model_name": model,
+        "optimization_type": kind,
+        "n_trials": trials,
+        "timeout": timeout,
+        "metric": metric,
+        "constraints": {name: value for name, value in limits.items() if value is not None} or None,
+        "seed": seed,
+    }
+    run(wanted, data_dir, as_json)
+
+
+@optimize_app.command("status")
+def search_status(
+    optimization_id: Annotated[str, typer.Argument(help="As `ism optimize list` shows it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a search: its best trials, and how much each parameter moved the score."""
+    from ism.app.cli.optimize import status  # noqa: PLC0415 - not for `--help`
+
+    status(optimization_id, data_dir, as_json)
+
+
+@optimize_app.command("cancel")
+def cancel_search(
+    optimization_id: Annotated[str, typer.Argument(help="As `ism optimize list` shows it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a search; what it found stays."""
+    from ism.app.cli.optimize import cancel  # noqa: PLC0415 - not for `--help`
+
+    cancel(optimization_id, data_dir, as_json)
+
+
+@optimize_app.command("list")
+def list_searches(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List all searches, oldest first."""
+    from ism.app.cli.optimize import show  # noqa: PLC0415 - not for `--help`
+
+    show(data_dir, as_json)

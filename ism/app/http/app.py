@@ -12,7 +12,18 @@ from fastapi import FastAPI
 
 from ism.app.http import problems
 from ism.app.http.guard import Access, BodyLimit, BodySizes, Guard
-from ism.app.http.routes import feedback, fusion, imports, judging, keys, market, matches, pages, system
+from ism.app.http.routes import (
+    feedback,
+    fusion,
+    imports,
+    judging,
+    keys,
+    market,
+    matches,
+    optimizations,
+    pages,
+    system,
+)
 
 if TYPE_CHECKING:
     from ism.app.wiring import Application
@@ -47,7 +58,7 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.application = application
-    for part in (matches, judging, feedback, fusion, market, imports, keys, system, pages):
+    for part in (matches, judging, feedback, fusion, market, imports, optimizations, keys, system, pages):
         app.include_router(part.router)
     app.mount("/static", pages.static, name="static")
     problems.install(app)

@@ -202,14 +202,14 @@ class Worker:
 
     @staticmethod
     def _tell(process: subprocess.Popen[bytes], message: Mapping[str, Any]) -> None:
-        assert process.stdin is not None  # noqa: S101 - it was opened as a pipe
+        assert process.stdin is not None
         data = json.dumps(message).encode() + b"\n"
         while data:
             data = data[process.stdin.write(data) :]
 
     def _look(self, process: subprocess.Popen[bytes], watch: _Watch, on_report: OnReport | None) -> None:
         """Wait a moment for messages and take them in."""
-        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
+        assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], _WATCH)
         if not ready:
             return
@@ -267,10 +267,15 @@ def _concluded(watch: _Watch) -> Outcome:
     if answer is not None and memory is not None and watch.peak > memory:
         reason = f"It used {watch.peak:.0f} MiB at its peak; {memory:g} MiB are allowed."
         return _outcome(watch, "out_of_memory", reason)
-    if answer is not None and "error" in answer:
+    if answer is None:
+        return _died(watch)
+    if "error" in answer:
         return _outcome(watch, answer["kind"], answer["error"])
-    if answer is not None:
-        return Outcome("done", answer["result"], "", time.monotonic() - watch.started, watch.peak)
+    return Outcome("done", answer["result"], "", time.monotonic() - watch.started, watch.peak)
+
+
+def _died(watch: _Watch) -> Outcome:
+    """The process ended without an answer, and not because it was told to."""
     if watch.exit_code == -signal.SIGKILL:
         reason = "The operating system killed it, most likely for want of memory."
         return _outcome(watch, "out_of_memory", reason)

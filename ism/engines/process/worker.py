@@ -1,9 +1,9 @@
 """The child's side: `main` reads jobs and forks a process for each.
 
-A job is a line of JSON on standard input, ``{"call": "module:function", "arguments": {...}}``; answers are lines of JSON
-on standard output: ``started``, any number of ``report``, ``result`` or ``error``, and ``exit`` at the end. The line
-``{"stop": true}`` kills the running job. At the end of its input the worker kills what runs and ends, so that nothing
-outlives whoever started it.
+A job is a line of JSON on standard input, ``{"call": "module:function", "arguments": {...}}``; answers are lines of
+JSON on standard output: ``started``, any number of ``report``, ``result`` or ``error``, and ``exit`` at the end. The
+line ``{"stop": true}`` kills the running job. At the end of its input the worker kills what runs and ends, so that
+nothing outlives whoever started it.
 
 The worker itself computes nothing and has no threads of its own, which keeps forking safe. It imports what the job
 before had to import, so that the next one finds it there: only the first job of a worker waits for its libraries.
@@ -156,4 +156,3 @@ def _send(channel: int, message: Mapping[str, Any]) -> None:
 def _peak() -> float:
     """Largest resident memory of this process so far, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB
-
