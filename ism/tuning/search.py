@@ -213,7 +213,7 @@ class _Attempt:
             self._score = _number(result.get("score"))
             given = _number(result.get("training_seconds"))
             self._training = outcome.seconds if given is None else given
-        reason = self._verdict or outcome.reason
+        reason = outcome.reason if outcome.status == "done" else self._verdict or outcome.reason
         if outcome.status == "done" and self._score is None:
             reason = f"The objective returned no finite score: {result.get('score')!r}."
         measured = {

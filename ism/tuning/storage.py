@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def _lock(path: Path) -> Any:
 
 def _postgres(url: str) -> BaseStorage:
     import psycopg  # noqa: PLC0415 - only with PostgreSQL
+    from optuna.exceptions import ExperimentalWarning  # noqa: PLC0415 - optuna only where used
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback  # noqa: PLC0415 - optuna only where used
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
 
@@ -77,13 +79,15 @@ def _postgres(url: str) -> BaseStorage:
     try:
         with psycopg.connect(address.set(drivername="postgresql").render_as_string(hide_password=False)) as connection:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-        return RDBStorage(
-            address.render_as_string(hide_password=False),
-            engine_kwargs={"connect_args": {"options": f"-csearch_path={SCHEMA}"}, "pool_pre_ping": True},
-            heartbeat_interval=_BEAT,
-            grace_period=_STALE,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return RDBStorage(
+                address.render_as_string(hide_password=False),
+                engine_kwargs={"connect_args": {"options": f"-csearch_path={SCHEMA}"}, "pool_pre_ping": True},
+                heartbeat_interval=_BEAT,
+                grace_period=_STALE,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
+            )
     except (psycopg.Error, SQLAlchemyError) as error:
         raise StorageError(
             f"The database of the optimisations cannot be reached ({type(error).__name__}). Check DATABASE_URL."

@@ -77,3 +77,22 @@ def job(report, **values):
 
 def objective(name="parabola", **arguments):
     return Objective(f"tests.tuning.tuning_fakes:{name}", arguments, SPACE)
+
+
+def audited(record, within, report, **arguments):
+    """The objective of an engine, with a record of every file below a folder that it opens."""
+    import sys
+
+    from ism.tuning.objective import score_engine
+
+    opened = []
+
+    def hook(event, details):
+        if event == "open" and isinstance(details[0], str | bytes | os.PathLike):
+            opened.append(os.fsdecode(details[0]))
+
+    sys.addaudithook(hook)
+    result = score_engine(**arguments, report=report)
+    inside = sorted({path for path in opened if path.startswith(within)})
+    Path(record).write_text("\n".join(inside), encoding="utf-8")
+    return result
