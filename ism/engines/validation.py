@@ -13,7 +13,7 @@ from ism.data.votes import reachable
 from ism.domain.errors import EngineError
 from ism.engines.base import Engine, ParamValue, Snapshot
 from ism.engines.metrics import Values, metric
-from ism.engines.training import Queries, folds, queries, questions
+from ism.engines.training import folds, queries, questions
 
 FOLDS = 3
 _BLOCK = 64  # queries scored at a time
@@ -122,15 +122,24 @@ def fold_scores(
         engine.fit(learnt, params, seed)
         seconds = time.perf_counter() - started
         tell(False)
-        values = _values(engine, learnt, queries(taking(snapshot, part.asked)), measure, seed)
+        values = question_values(engine, learnt, taking(snapshot, part.asked), measure, seed)
         if values:
             yield FoldScore(float(np.mean(values)), len(values), seconds)
 
 
-def _values(
-    engine: Engine, learnt: Snapshot, asked: Queries, measure: Callable[[Values | Floats, Rows], float], seed: int
+def question_values(
+    engine: Engine, learnt: Snapshot, held: Snapshot, measure: Callable[[Values | Floats, Rows], float], seed: int
 ) -> list[float]:
-    """The metric of every question that the learnt market can answer at all."""
+    """The metric of each question about held-out precedents that the learnt market can answer at all.
+
+    Args:
+        engine: fitted on ``learnt``.
+        learnt: its receivers are the candidates.
+        held: precedents among the same receivers, of groups that ``learnt`` does not have.
+        measure: of one question, from `ism.engines.metrics`.
+        seed: of the sample, where there is very much to ask.
+    """
+    asked = queries(held)
     market, rng = learnt.market, np.random.default_rng(seed)
     known = reachable(market)
     chosen = np.sort(rng.permutation(len(asked.takers))[:_MOST_QUERIES])
