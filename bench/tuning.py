@@ -141,7 +141,8 @@ def section(found: Mapping[str, Any], about: str) -> str:
     lines = [f"## {TITLE}", "", NOTES, about, ""]
     lines += [
         f"Overhead on `matching` ({sizes['overhead']} precedents, {cost['trials']} trials): "
-        f"{cost['ours']:.3f} s a trial against {cost['bare']:.3f} s bare, {cost['overhead']:+.1%}, {verdict} the {TARGET:.0%} that are aimed at; "
+        f"{cost['ours']:.3f} s a trial against {cost['bare']:.3f} s bare, {cost['overhead']:+.1%}, "
+        f"{verdict} the {TARGET:.0%} that are aimed at; "
         f"median of the paired differences {1000 * cost['median_difference']:+.0f} ms.",
         "",
         f"Against random search ({sizes['search']} precedents searched, {sizes['held_out']} held out):",

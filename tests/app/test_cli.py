@@ -150,6 +150,9 @@ def test_the_launcher_takes_every_documented_option(option: str, monkeypatch: py
     if name in {"host", "port", "data-dir", "log-level"}:
         assert str(given[name.replace("-", "_")]) == value
         assert later == []
+    elif name == "disable-optimization":
+        assert given["optimization_enabled"] is False
+        assert later == []
     else:
         assert later == [option.partition("=")[0]]
 

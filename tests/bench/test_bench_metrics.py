@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from bench.metrics import GroupBootstrap, compared, difference, gains, summary
-from ism.domain.errors import EngineError
 
 NOBODY = np.zeros(0, dtype=np.intp)
 

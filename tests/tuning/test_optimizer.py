@@ -25,7 +25,7 @@ from ism.tuning.objective import Objective
 CONTRACT = {
     "status", "progress", "best_score", "best_params", "n_trials", "duration", "start_time", "completed_at"
 }  # fmt: skip
-LIMIT = 120.0  # seconds that a test waits for a search
+LIMIT = 600.0  # seconds that a test waits for a search
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ def test_a_search_on_postgresql(server, tmp_path):
     open_postgres(server).close()  # our own tables come first, with an alembic version of theirs
     settings = Settings(data_dir=tmp_path / "data", DATABASE_URL=server, _env_file=None)
     with AIHyperparameterOptimizer(settings, lambda: sample(WordEncoder()).snapshot) as optimizer:
-        config = OptimizationConfig("anything", n_trials=3, timeout=100, metric="score")
+        config = OptimizationConfig("anything", n_trials=3, timeout=600, metric="score")
         name = optimizer.submit(config, objective())
-        ended = optimizer.wait(name, 120)
+        ended = optimizer.wait(name, 600)
     assert (ended["status"], ended["n_trials"]) == ("completed", 3), ended
     assert not list((tmp_path / "data").rglob("journal.log"))
     study = optuna.load_study(study_name=name, storage=open_storage(tmp_path, server))
