@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ism.domain.errors import IsmError
+from ism.domain.errors import IsmError, StorageError
 from ism.tuning.config import config_of
 from ism.tuning.folder import LOG, OptimizationFolder, now
 from ism.tuning.objective import Objective
@@ -66,6 +66,8 @@ def carry_on(folder: OptimizationFolder, database_url: str | None, stopped: thre
         if folder.cancelled:
             folder.end("cancelled")
         return
+    except StorageError:
+        raise  # the supervisor tries again: a database may be away for a moment
     except IsmError as error:
         folder.end("failed", str(error))
         return

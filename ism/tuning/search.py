@@ -92,6 +92,9 @@ class Search:
             load_if_exists=True,
         )
         retry_interrupted(self.study)
+        self._deadline = math.inf
+        self._stop: Callable[[], bool] = lambda: False
+        self._workers: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         self.study.sampler = sampler_of(config, len(self.study.get_trials(deepcopy=False)), self._running.jobs)
 
     def run(
@@ -116,8 +119,7 @@ class Search:
         left, finished = seconds - worked_seconds(self.study, self._running.jobs), len(finished_trials(self.study))
         if finished >= trials or left <= 0:
             return
-        self._deadline, self._stop = time.monotonic() + left, stop or (lambda: False)
-        self._workers: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        self._deadline, self._stop = time.monotonic() + left, stop or self._stop
         workers = [Worker(self._running.threads, self._running.log) for _ in range(self._running.jobs)]
         for worker in workers:
             self._workers.put(worker)

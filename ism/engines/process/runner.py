@@ -24,6 +24,7 @@ from ism.domain.errors import EngineError, InvalidInputError
 Status = Literal["done", "failed", "out_of_memory", "over_time", "stopped"]
 OnReport = Callable[[dict[str, Any]], bool]
 _WATCH = 0.05  # seconds between two looks at a job's memory
+_FAMILY = 1.0  # seconds between two looks at what a job started: that goes through all processes
 _END = 10.0  # seconds that a worker has to end once its input is closed
 _MIB = 1024 * 1024
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -35,7 +36,8 @@ class Limits:
 
     Attributes:
         seconds: wall-clock time, in seconds.
-        memory_mib: resident memory of its process and what it starts, in MiB; looked at every 0.05 s.
+        memory_mib: resident memory of its process and what it starts, in MiB; looked at every 0.05 s, new children
+            once a second.
     """
 
     seconds: float | None = None
@@ -74,6 +76,8 @@ class _Watch:
     limits: Limits
     started: float
     process: psutil.Process | None = None
+    family: list[psutil.Process] = field(default_factory=list)
+    family_seen: float = 0.0
     peak: float = float("nan")
     answer: dict[str, Any] | None = None
     ended: Status | None = None
@@ -244,20 +248,26 @@ def _judge(watch: _Watch, stop: Callable[[], bool] | None) -> None:
     elif seconds is not None and time.monotonic() - watch.started > seconds:
         watch.ended, watch.reason = "over_time", f"It ran longer than {seconds:g} s and was ended."
     else:
-        watch.saw(_resident_mib(watch.process))
+        watch.saw(_resident_mib(watch))
         if memory is not None and watch.peak > memory:
             watch.ended = "out_of_memory"
             watch.reason = f"It used {watch.peak:.0f} MiB; {memory:g} MiB are allowed, so it was ended."
 
 
-def _resident_mib(process: psutil.Process | None) -> float:
-    if process is None:
+def _resident_mib(watch: _Watch) -> float:
+    """Resident memory of a job and what it started, in MiB; NaN where it is not there."""
+    if watch.process is None:
         return float("nan")
     try:
-        whole = [process, *process.children(recursive=True)]
-        return float(sum(each.memory_info().rss for each in whole)) / _MIB
+        if time.monotonic() - watch.family_seen > _FAMILY:
+            watch.family, watch.family_seen = watch.process.children(recursive=True), time.monotonic()
+        whole = watch.process.memory_info().rss
     except psutil.Error:
         return float("nan")
+    for child in watch.family:
+        with suppress(psutil.Error):  # it has ended
+            whole += child.memory_info().rss
+    return float(whole) / _MIB
 
 
 def _concluded(watch: _Watch) -> Outcome:
