@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from bench.metrics import Values
 from bench.peers.profiles import FIELDS, Profiles
 from bench.peers.tuning import Configuration, Peer
+from ism.engines.metrics import Values
 
 _EPOCHS = 16
 _BATCH = 256  # tokens

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from bench.metrics import Values
 from bench.peers.profiles import Profiles
 from bench.peers.tuning import Configuration, Peer
+from ism.engines.metrics import Values
 
 _SWEEPS = 12
 

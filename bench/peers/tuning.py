@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from bench.metrics import Values, best_ranks, gains
+from bench.metrics import gains
 from bench.peers.profiles import Profiles
 from ism.data.market import OfferArrays
 from ism.engines.base import Snapshot
+from ism.engines.metrics import Values, best_ranks
 from ism.engines.training import folds, queries
 
 BUDGET = 6  # configurations that each peer tries
