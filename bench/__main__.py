@@ -15,7 +15,7 @@ from bench.report import provenance, write_section
 from bench.setup import REPOSITORY, Options, data_folder, versions
 from ism.domain.errors import IsmError
 
-RUNS = ("maestri", "tri", "calrecycle", "fusion", "latency", "graph", "federated", "ingest", "tuning")
+RUNS = ("maestri", "tri", "calrecycle", "fusion", "latency", "graph", "federated", "ingest", "tuning", "retraining")
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from tqdm import tqdm
 
 from bench import transfers
-from bench.metrics import GroupBootstrap, difference, gains, summary
+from bench.metrics import difference, gains, summary
 from bench.setup import Options, text_encoder
 from bench.tri import held_out_senders, shipments
 from ism.data.market import Ints
@@ -28,6 +28,7 @@ from ism.engines.federated.server import Trained
 from ism.engines.federated.sites import split
 from ism.engines.federated.training import participant, run_apps
 from ism.engines.metrics import Values, best_ranks
+from ism.retraining.bootstrap import GroupBootstrap
 
 TITLE = "B across sites: federated against central"
 NEEDS_DATA = True

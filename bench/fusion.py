@@ -12,7 +12,6 @@ import numpy.typing as npt
 from bench.fusion_adaptive import adaptive
 from bench.fusion_oracle import Oracle
 from bench.fusion_sets import coverage
-from bench.metrics import GroupBootstrap
 from bench.setup import Options
 from ism.data.public import trec7
 from ism.fusion import lists
@@ -28,6 +27,7 @@ from ism.fusion.nonnegative import fit_logistic
 from ism.fusion.reciprocal_rank import ReciprocalRank
 from ism.fusion.stacking import Stacking
 from ism.fusion.weighted_sum import DEFAULT_WEIGHTS
+from ism.retraining.bootstrap import GroupBootstrap
 
 Values = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.baselines import Asked, Baseline, all_scores
-from bench.metrics import METRICS, GroupBootstrap, compared, difference, gains, summary
+from bench.metrics import METRICS, compared, difference, gains, summary
 from bench.peers import Peer, peer_scores
 from ism.data.market import Rows
 from ism.engines.base import Snapshot
@@ -20,6 +20,7 @@ from ism.fusion.fit import FittedFusion, fit_fusion
 from ism.fusion.layer import LEARNED_MODEL
 from ism.fusion.methods import method_of
 from ism.fusion.weighted_sum import weighted_sum
+from ism.retraining.bootstrap import GroupBootstrap
 
 Ranks = dict[str, Values]  # method -> [q]; "fused", "engines/NAME", "baselines/NAME", "without/NAME", "peers/NAME"
 Mask = npt.NDArray[np.bool_]

@@ -179,6 +179,26 @@ class Settings(BaseSettings):
         30.0, gt=0, description="Time between two looks at how busy the machine is, in seconds."
     )
 
+    artifact_endpoint: str | None = Field(
+        None, description="Address of S3-compatible object storage for models' files; the data folder when unset."
+    )
+    artifact_bucket: str = Field("ism", description="Bucket of models' files.")
+    artifact_region: str = Field("us-east-1", description="Region of the bucket, as its signature needs it.")
+    artifact_access_key: str = Field("", description="Access key of the bucket.")
+    artifact_secret: SecretStr = Field(SecretStr(""), description="Secret of the access key.")
+    retraining_enabled: bool = Field(True, description="Whether models are retrained.")
+    retraining_maturity_days: float = Field(90.0, ge=0, description="How long an outcome takes to be known, days.")
+    retraining_cool_down_hours: float = Field(
+        24.0, ge=0, description="Between the beginnings of two runs of a model, hours; a manual one does not wait."
+    )
+    retraining_weekly_budget: int = Field(7, ge=1, description="Runs of a model in seven days.")
+    retraining_training_seconds: float = Field(3600.0, gt=0, description="Longest training, seconds.")
+    retraining_training_memory_mib: float = Field(8192.0, gt=0, description="Largest training, MiB.")
+    retraining_canary_share: float = Field(0.1, gt=0, lt=1, description="Share of companies that a canary answers.")
+    retraining_bake_hours: float = Field(24.0, ge=0, description="How long a promoted model is watched, hours.")
+    retraining_kept_versions: int = Field(10, ge=2, description="Versions of a model whose files are kept.")
+    retraining_auto_deploy: bool = Field(True, description="Whether what passed the gate goes on by itself.")
+
     @field_validator("admin_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ism.app.deployed import Arm, Deployed, DeployedModels, Watch
 from ism.app.fitting import FittingTask, fit_apart
 from ism.app.pairing import with_company
 from ism.app.sureness import sureness
@@ -21,6 +22,7 @@ from ism.data.codes import nace
 from ism.data.impact import estimate
 from ism.data.market import OfferArrays, Rows, distance_km, offer_arrays
 from ism.data.text import TextEncoder
+from ism.domain.engine import FusionModel
 from ism.domain.errors import EngineError, InvalidInputError
 from ism.domain.market import Company, Listing, Offer, Recommendation
 from ism.domain.match import Match, MatchedReceiver, MatchFilters, MatchResult
@@ -33,6 +35,7 @@ from ism.fusion.registry import FusionRegistry
 from ism.fusion.retrieve import retrieve
 from ism.fusion.store import load_fusion, versions
 from ism.fusion.weighted_sum import DEFAULT_WEIGHTS
+from ism.retraining.opening import registry_of
 from ism.settings import Settings
 from ism.storage import Store
 
@@ -45,11 +48,25 @@ class _Serving:
     """Market and models that answer together; replaced as a whole."""
 
     built: BuiltMarket
-    fusion: FittedFusion
-    versions: dict[str, str]
+    deployed: Deployed
     read_on: date  # needs run out from day to day
     fusion_generation: int  # of the models, the active one, and adaptive weights
     conformal: Conformal | None = None  # of the active model
+    arm: Arm | None = None  # who answers this request; the champion when None
+
+    @property
+    def fusion(self) -> FittedFusion:
+        """The models that answer."""
+        return (self.arm or self.deployed.champion).fusion
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Their versions."""
+        return (self.arm or self.deployed.champion).versions
+
+    def answering(self, company_id: str | None) -> _Serving:
+        """The same with the models that answer a company."""
+        return replace(self, arm=self.deployed.arm(company_id))
 
 
 class MatchService:
@@ -62,18 +79,26 @@ class MatchService:
         encoder: turns texts into vectors.
         model_folder: holds the fitted engines; they are fitted on the market when it is empty.
         settings: of the application.
+
+    Attributes:
+        watch: what is seen of a challenger.
     """
 
     def __init__(self, store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings) -> None:
         self._store, self._encoder, self._settings = store, encoder, settings
         self._folder = model_folder / "serving"
         self._models = FusionRegistry(store)
+        self._promoted = DeployedModels(registry_of(store, settings), encoder, _weighed())
+        self._base: Arm | None = None
+        self.watch = Watch()
         self._refreshing = threading.Lock()
         self._serving: _Serving | None = None
 
     def refresh(self) -> None:
         """Read the market again if it changed; on the first call also load the engines, or fit them."""
         serving = self._serving
+        if serving is not None and self._base is not None:
+            self._promoted.follow(serving.deployed, self._base, self._swap)
         if serving is not None and self._fresh(serving):
             return
         with self._refreshing:
@@ -84,10 +109,10 @@ class MatchService:
             read_on = _today()
             built = read_market(self._store, self._encoder, read_on)
             if serving is None:
-                fusion = self._fusion(built)
-                for model in fusion.models:
+                self._base = Arm(self._fusion(built), versions(self._folder))
+                for model in self._base.fusion.models:
                     self._models.add(model)
-                serving = _Serving(built, fusion, versions(self._folder), read_on, generation)
+                serving = _Serving(built, self._promoted.load(self._base), read_on, generation)
             self._serving = self._with_active(replace(serving, built=built, read_on=read_on), generation)
 
     def match(self, offer: Offer, top: int = 20, filters: MatchFilters | None = None) -> MatchResult:
@@ -98,7 +123,7 @@ class MatchService:
         """
         if not 1 <= top <= 100:
             raise InvalidInputError("top", top, "Give a whole number from 1 to 100.")
-        serving = self._current()
+        serving = self._current().answering(offer.company_id)
         offers = offer_arrays([offer], self._encoder)
         rows = _allowed(
             retrieve(serving.built.market, offers, serving.fusion.engines.values()),
@@ -106,7 +131,9 @@ class MatchService:
             offer,
             filters or MatchFilters(),
         )
-        return self._answer(serving, offer, offers, rows, top)
+        answer = self._answer(serving, offer, offers, rows, top)
+        self.watch.score_unseen(serving.deployed, serving.built.market, offers, rows)
+        return answer
 
     def match_pair(self, buyer: Company, needs: Sequence[Listing], offers: Sequence[Offer]) -> MatchResult:
         """How well one buyer fits what a seller offers: the best offer, with the buyer's rank among all receivers.
@@ -154,6 +181,16 @@ class MatchService:
             }
         return parts
 
+    def close(self) -> None:
+        """End the threads."""
+        self.watch.close()
+
+    def _swap(self, deployed: Deployed) -> None:
+        with self._refreshing:
+            if self._serving is not None:
+                serving = replace(self._serving, deployed=deployed)
+                self._serving = self._with_active(serving, self._models.generation())
+
     def _fresh(self, serving: _Serving) -> bool:
         unchanged = serving.built.market.generation == self._store.generation()
         return unchanged and serving.read_on == _today() and serving.fusion_generation == self._models.generation()
@@ -165,7 +202,7 @@ class MatchService:
         return self._serving
 
     def _fusion(self, built: BuiltMarket) -> FittedFusion:
-        names = [name for name in catalog.names() if name in DEFAULT_WEIGHTS]  # a guest without a weight says nothing
+        names = _weighed()
         if not (self._folder / "fusion.json").is_file():
             snapshot, settings = Snapshot(built.market, built.groups), self._settings
             policies = settings.engine_policies()
@@ -174,16 +211,14 @@ class MatchService:
         return load_fusion(self._folder, {name: partial(catalog.load, name, encoder=self._encoder) for name in names})
 
     def _with_active(self, serving: _Serving, generation: int) -> _Serving:
-        """The same, fused by the model that is active; the default one fuses as the folder says."""
-        model = self._models.active()
-        fusion = replace(serving.fusion, method=None if model.model_id == DEFAULT_MODEL else method_of(model))
-        stamp = {"fusion_model": f"{model.model_id} {model.version}"}
+        """The same, fused by the model that is active."""
+        model, deployed = self._models.active(), serving.deployed
+        trial = None if deployed.trial is None else _fused_by(model, deployed.trial)
         return replace(
             serving,
-            fusion=fusion,
-            versions={**serving.versions, **stamp},
+            deployed=replace(deployed, champion=_fused_by(model, deployed.champion), trial=trial),
             fusion_generation=generation,
-            conformal=fusion.conformal.get(model.model_id),
+            conformal=serving.fusion.conformal.get(model.model_id),
         )
 
     def _answer(self, serving: _Serving, offer: Offer, offers: OfferArrays, rows: Rows, top: int) -> MatchResult:
@@ -241,9 +276,21 @@ class MatchService:
             self._store.log_recommendations(logged)
 
 
+def _fused_by(model: FusionModel, arm: Arm) -> Arm:
+    """The same engines, joined by a fusion model; the default one fuses as the folder says."""
+    method = None if model.model_id == DEFAULT_MODEL else method_of(model)
+    stamp = {"fusion_model": f"{model.model_id} {model.version}"}
+    return Arm(replace(arm.fusion, method=method), {**arm.versions, **stamp})
+
+
 def _detail(serving: _Serving, name: str) -> str:
     summary = serving.fusion.engines[name].summary()
     return f"version {serving.versions[name]}" + (f"; {summary}" if summary else "")
+
+
+def _weighed() -> list[str]:
+    """Engines that take part; a guest without a weight says nothing."""
+    return [name for name in catalog.names() if name in DEFAULT_WEIGHTS]
 
 
 def _today() -> date:

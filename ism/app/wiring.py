@@ -21,6 +21,7 @@ from ism.settings import Settings
 from ism.storage import DEFAULT_DATASET, Store, open_store
 
 if TYPE_CHECKING:
+    from ism.app.retraining import Retraining
     from ism.app.tuning import Tuning
     from ism.data.imports.importer import ImportReport
     from ism.data.imports.limits import Limits
@@ -80,7 +81,8 @@ class Application:
         self._closed = False
         self._warming = threading.Lock()
         self._tuning: Tuning | None = None
-        self._tuning_lock = threading.Lock()
+        self._retraining: Retraining | None = None
+        self._parts_lock = threading.RLock()  # retraining makes the search that it uses
 
     @property
     def tuning(self) -> Tuning:
@@ -91,7 +93,7 @@ class Application:
         """
         if not self.settings.optimization_enabled:
             raise ConflictError("Optimization is switched off. Start without --disable-optimization.")
-        with self._tuning_lock:
+        with self._parts_lock:
             if self._closed:
                 raise EngineError("The application is closed.")
             if self._tuning is None:
@@ -112,6 +114,26 @@ class Application:
             raise EngineError(reason)
         return self._matcher
 
+    @property
+    def retraining(self) -> Retraining:
+        """Retraining jobs and model versions; made when first asked for.
+
+        Raises:
+            ConflictError: it is switched off.
+        """
+        if not self.settings.retraining_enabled:
+            raise ConflictError("Retraining is switched off. Start without --disable-retraining.")
+        with self._parts_lock:
+            if self._closed:
+                raise EngineError("The application is closed.")
+            if self._retraining is None:
+                from ism.app.retraining import Retraining  # noqa: PLC0415 - only where something is retrained
+
+                seen = getattr(self._matcher, "watch", None)
+                optimizer = self.tuning.optimizer if self.settings.optimization_enabled else None
+                self._retraining = Retraining(self.settings, self.store, self.encoder, seen, optimizer)
+            return self._retraining
+
     def warm_up(self) -> None:
         """Load the demonstration market where the store is new, then the engines; does nothing the second time."""
         with self._warming:
@@ -131,6 +153,8 @@ class Application:
             self._matcher, self._failure = matcher, None
             if self.settings.optimization_enabled and self._has_searches():
                 _ = self.tuning  # carries on what is unfinished
+            if self.settings.retraining_enabled and self._has_jobs():
+                self.retraining.pipeline.start()  # carries on what is unfinished
             _log.info("Ready to match after %.1f s.", time.perf_counter() - started)
 
     def try_warm_up(self) -> None:
@@ -203,11 +227,13 @@ class Application:
 
     def close(self) -> None:
         """Release everything; calling it again does nothing."""
-        with self._tuning_lock:
+        with self._parts_lock:
             self._closed = True
-            tuning = self._tuning
-        if tuning is not None:
-            tuning.close()
+            parts = (self._tuning, self._retraining, self._matcher)
+        for part in parts:
+            end = getattr(part, "close", None)  # not every matcher has threads to end
+            if end is not None:
+                end()
         self.feedback.close()
         self.encoder.close()
         self.store.close()
@@ -222,6 +248,12 @@ class Application:
 
     def _has_searches(self) -> bool:
         return self.settings.tuning_continuous or (self.settings.data_dir / "tuning").is_dir()
+
+    def _has_jobs(self) -> bool:
+        from ism.domain.retraining import ENDED, MOVES  # noqa: PLC0415 - as small as the question
+
+        open_states = [state for state in MOVES if state not in ENDED]
+        return bool(self.store.retraining.jobs(states=open_states, limit=1))
 
     def _store_state(self) -> dict[str, str]:
         try:

@@ -109,3 +109,7 @@ class ConfigurationError(IsmError):
 def _shown(value: object, limit: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class ArtifactError(IsmError):
+    """A model's files cannot be trusted: damaged, missing, or of a kind that could run code."""

@@ -17,6 +17,7 @@ from ism.storage.base import (
 )
 from ism.storage.feedback import FeedbackStore, FeedbackTotals, NewEvent
 from ism.storage.opening import open_postgres, open_sqlite, open_store
+from ism.storage.retraining_base import Claim, RetrainingStore
 from ism.storage.sharing import SharedStore, share_store
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ROLES",
     "ApiKey",
     "BulkResult",
+    "Claim",
     "Columns",
     "FeedbackStore",
     "FeedbackTotals",
@@ -31,6 +33,7 @@ __all__ = [
     "MarketValue",
     "NewEvent",
     "Page",
+    "RetrainingStore",
     "Role",
     "SharedStore",
     "Store",

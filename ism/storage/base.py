@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, get_args
 from ism.domain.market import Company, Exchange, Listing, Recommendation
 from ism.storage.feedback import FeedbackStore
 from ism.storage.fusion_base import FusionStore
+from ism.storage.retraining_base import RetrainingStore
 
 if TYPE_CHECKING:
     from ism.storage.judgement import Judgements
@@ -211,6 +212,13 @@ class Store(FusionStore, ABC):
         Writers of the market wait while it is open, so it should be short. Without ``write`` it only reads, and sees
         one moment.
         """
+
+    # --- retraining ---
+
+    @property
+    @abstractmethod
+    def retraining(self) -> RetrainingStore:
+        """Retraining jobs, model versions, and what serves."""
 
     # --- callers and settings ---
 

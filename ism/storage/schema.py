@@ -244,4 +244,7 @@ counter = Table(
 )
 
 # Tables of single parts of the system; imported last, since they are made of what stands above.
-from ism.storage import fusion_schema  # noqa: E402, F401 - registers its tables with the metadata
+from ism.storage import (  # noqa: E402 - each registers its tables with the metadata
+    fusion_schema,  # noqa: F401
+    retraining_schema,  # noqa: F401
+)

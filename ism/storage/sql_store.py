@@ -16,6 +16,7 @@ from ism.storage.database import Database
 from ism.storage.feedback_sql import SqlFeedbackStore
 from ism.storage.fusion_sql import SqlFusionStore
 from ism.storage.judgement import Judgements
+from ism.storage.retraining_sql import SqlRetrainingStore
 from ism.storage.rows import check_identifier, spec_of
 
 
@@ -29,6 +30,7 @@ class SqlStore(SqlFusionStore, Store):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._feedback = SqlFeedbackStore(database)
+        self._retraining = SqlRetrainingStore(database)
 
     def get(self, kind: type[T], identifier: str) -> T:
         with self._database.read() as connection:
@@ -124,6 +126,10 @@ class SqlStore(SqlFusionStore, Store):
     def set_setting(self, key: str, value: object) -> None:
         with self._database.write() as connection:
             log_sql.put_setting(connection, key, value)
+
+    @property
+    def retraining(self) -> SqlRetrainingStore:
+        return self._retraining
 
     @property
     def location(self) -> str:

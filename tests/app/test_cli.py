@@ -150,9 +150,14 @@ def test_the_launcher_takes_every_documented_option(option: str, monkeypatch: py
     if name in {"host", "port", "data-dir", "log-level"}:
         assert str(given[name.replace("-", "_")]) == value
         assert later == []
-    elif name == "disable-optimization":
-        assert given["optimization_enabled"] is False
-        assert later == []
+    elif name in (
+        switches := {
+            "disable-optimization": "optimization_enabled",
+            "disable-retraining": "retraining_enabled",
+            "disable-auto-deploy": "retraining_auto_deploy",
+        }
+    ):
+        assert (given[switches[name]], later) == (False, [])
     else:
         assert later == [option.partition("=")[0]]
 

@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from bench.metrics import GroupBootstrap, compared, difference, gains, summary
+from bench.metrics import compared, difference, gains, summary
+from ism.retraining.bootstrap import GroupBootstrap
 
 NOBODY = np.zeros(0, dtype=np.intp)
 

@@ -97,6 +97,34 @@ class Backend(Protocol):
         """The status of a search that was ended."""
         ...
 
+    def request_retraining(self, wanted: Json) -> Json:
+        """A new retraining job."""
+        ...
+
+    def retraining_job(self, job_id: str) -> Json:
+        """A job with its moves and reports."""
+        ...
+
+    def list_models(self) -> list[Json]:
+        """What serves under each name."""
+        ...
+
+    def model_versions(self, name: str) -> list[Json]:
+        """Versions of a model."""
+        ...
+
+    def model_version(self, name: str, version: str) -> Json:
+        """One version with its reports."""
+        ...
+
+    def model_diff(self, name: str, one: str, other: str) -> Json:
+        """Where two versions differ."""
+        ...
+
+    def move_model(self, action: str, name: str, wanted: Json) -> Json:
+        """Promote or roll back; what serves then."""
+        ...
+
 
 @contextmanager
 def connect(settings: Settings, matching: bool = False) -> Iterator[Backend]:
@@ -200,6 +228,35 @@ class ServerBackend:
         """The status of a search that was ended."""
         return self._json("DELETE", f"/api/optimizations/{optimization_id}")
 
+    def request_retraining(self, wanted: Json) -> Json:
+        """A new retraining job."""
+        return self._json("POST", "/api/retraining-jobs", json=wanted)
+
+    def retraining_job(self, job_id: str) -> Json:
+        """A job with its moves and reports."""
+        return self._json("GET", f"/api/retraining-jobs/{job_id}")
+
+    def list_models(self) -> list[Json]:
+        """What serves under each name."""
+        return cast("list[Json]", self._json("GET", "/api/models")["models"])
+
+    def model_versions(self, name: str) -> list[Json]:
+        """Versions of a model."""
+        return cast("list[Json]", self._json("GET", f"/api/models/{name}/versions")["versions"])
+
+    def model_version(self, name: str, version: str) -> Json:
+        """One version with its reports."""
+        return self._json("GET", f"/api/models/{name}/versions/{version}")
+
+    def model_diff(self, name: str, one: str, other: str) -> Json:
+        """Where two versions differ."""
+        found = self._json("GET", f"/api/models/{name}/diff", params={"one": one, "other": other})
+        return cast("Json", found["differences"])
+
+    def move_model(self, action: str, name: str, wanted: Json) -> Json:
+        """Promote or roll back; what serves then."""
+        return self._json("POST", f"/api/models/{name}/{action}", json=wanted)
+
     def _json(self, method: str, path: str, **more: Any) -> Json:
         import httpx  # noqa: PLC0415 - imported by `connect` before
 
@@ -301,6 +358,41 @@ class FolderBackend:
     def cancel_optimization(self, optimization_id: str) -> Json:
         """The status of a search that was ended."""
         return self._application.tuning.cancel(optimization_id)
+
+    def request_retraining(self, wanted: Json) -> Json:
+        """A new retraining job."""
+        job = self._application.retraining.pipeline.request(
+            wanted["model_name"], wanted["trigger_type"], wanted["config"]
+        )
+        return job.as_dict()
+
+    def retraining_job(self, job_id: str) -> Json:
+        """A job with its moves and reports."""
+        from ism.app.http.routes.models import show_job  # noqa: PLC0415 - only where no server runs
+
+        return show_job(job_id, self._application)
+
+    def list_models(self) -> list[Json]:
+        """What serves under each name."""
+        return self._application.retraining.models()
+
+    def model_versions(self, name: str) -> list[Json]:
+        """Versions of a model."""
+        return self._application.retraining.versions(name)
+
+    def model_version(self, name: str, version: str) -> Json:
+        """One version with its reports."""
+        return self._application.retraining.version(name, version)
+
+    def model_diff(self, name: str, one: str, other: str) -> Json:
+        """Where two versions differ."""
+        return self._application.retraining.diff(name, one, other)
+
+    def move_model(self, action: str, name: str, wanted: Json) -> Json:
+        """Promote or roll back; what serves then."""
+        retraining = self._application.retraining
+        move = retraining.promote if action == "promote" else retraining.rollback
+        return cast("Json", cast("Any", move)(name, actor="command line", **wanted))
 
 
 class _Told:

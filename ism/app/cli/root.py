@@ -18,6 +18,8 @@ app = typer.Typer(
     help="Which receiver fits which waste offer, and why.",
     epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong usage.",
 )
+models_app = typer.Typer(no_args_is_help=True, cls=Group, help="Versions of models, and what serves.")
+app.add_typer(models_app, name="models")
 keys_app = typer.Typer(no_args_is_help=True, cls=Group, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
 fusion_app = typer.Typer(no_args_is_help=True, cls=Group, help="List fusion models, choose one, take it back.")
@@ -64,9 +66,11 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
     disable_optimization: Annotated[
         bool, typer.Option("--disable-optimization", help="Run no searches for better parameters.")
     ] = False,
-    disable_retraining: Annotated[bool, typer.Option("--disable-retraining", help=_LATER)] = False,
+    disable_retraining: Annotated[bool, typer.Option("--disable-retraining", help="Retrain no models.")] = False,
     disable_monitoring: Annotated[bool, typer.Option("--disable-monitoring", help=_LATER)] = False,
-    disable_auto_deploy: Annotated[bool, typer.Option("--disable-auto-deploy", help=_LATER)] = False,
+    disable_auto_deploy: Annotated[
+        bool, typer.Option("--disable-auto-deploy", help="Leave it to people to promote what passed the gate.")
+    ] = False,
     health_check_interval: Annotated[int | None, typer.Option(help=f"Seconds. {_LATER}", min=1)] = None,
     backup_interval: Annotated[int | None, typer.Option(help=f"Seconds. {_LATER}", min=1)] = None,
 ) -> None:
@@ -76,9 +80,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
     later = {
         "--disable-feedback": disable_feedback,
         "--disable-fusion": disable_fusion,
-        "--disable-retraining": disable_retraining,
         "--disable-monitoring": disable_monitoring,
-        "--disable-auto-deploy": disable_auto_deploy,
         "--health-check-interval": health_check_interval is not None,
         "--backup-interval": backup_interval is not None,
     }
@@ -86,6 +88,10 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
     given = {"host": host, "port": port, "data_dir": data_dir, "log_level": level}
     if disable_optimization:
         given["optimization_enabled"] = False
+    if disable_retraining:
+        given["retraining_enabled"] = False
+    if disable_auto_deploy:
+        given["retraining_auto_deploy"] = False
     run(given, [name for name in later if later[name]])
 
 
@@ -163,6 +169,83 @@ def engines(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     from ism.app.cli.match import engines as run  # noqa: PLC0415 - not for `--help`
 
     run(data_dir, as_json)
+
+
+@app.command()
+def retrain(  # noqa: PLR0913, PLR0917 - each is a field of a request
+    model: Annotated[str, typer.Argument(help="Name of an engine.")],
+    kind: Annotated[
+        Literal["full", "adaptive", "feedback_driven", "optimization"], typer.Option("--type", help="How to retrain.")
+    ] = "full",
+    trials: Annotated[int | None, typer.Option(help="Trials of the search, where one is asked for.", min=1)] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds of the search at most.")] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it ends or waits.")] = True,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Retrain a model; it serves only after it passed the gate and its canary."""
+    from ism.app.cli.models import retrain as run  # noqa: PLC0415 - not for `--help`
+
+    config = {"retraining_type": kind, "n_trials": trials, "timeout": timeout}
+    run(model, {name: value for name, value in config.items() if value is not None}, wait, data_dir, as_json)
+
+
+Model = Annotated[str, typer.Argument(help="Name of an engine.")]
+Version = Annotated[str, typer.Argument(help="Number, or the beginning of its identifier.")]
+
+
+@models_app.command("list")
+def list_models(
+    model: Annotated[str | None, typer.Argument(help="Show the versions of this one.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what serves, or the versions of one model."""
+    from ism.app.cli.models import listing  # noqa: PLC0415 - not for `--help`
+
+    listing(model, data_dir, as_json)
+
+
+@models_app.command("show")
+def show_model(model: Model, version: Version, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show a version: its lineage, what the gate said, and when it served."""
+    from ism.app.cli.models import show  # noqa: PLC0415 - not for `--help`
+
+    show(model, version, data_dir, as_json)
+
+
+@models_app.command("diff")
+def diff_models(model: Model, one: Version, other: Version, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show where two versions differ."""
+    from ism.app.cli.models import diff  # noqa: PLC0415 - not for `--help`
+
+    diff(model, one, other, data_dir, as_json)
+
+
+@models_app.command("promote")
+def promote_model(
+    model: Model, version: Version, reason: Reason = "By hand.", data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Make a version that passed the gate the champion."""
+    from ism.app.cli.models import move  # noqa: PLC0415 - not for `--help`
+
+    move("promote", model, {"version": version, "reason": reason}, data_dir, as_json)
+
+
+@models_app.command("rollback")
+def rollback_model(
+    model: Model,
+    version: Annotated[str | None, typer.Option(help="A former champion; the one before when left out.")] = None,
+    reason: Reason = "By hand.",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Return to a champion before; nothing is trained."""
+    from ism.app.cli.models import move  # noqa: PLC0415 - not for `--help`
+
+    move(
+        "rollback", model, {"version": version, "reason": reason} if version else {"reason": reason}, data_dir, as_json
+    )
 
 
 @keys_app.command("create")

@@ -20,6 +20,7 @@ from ism.app.http.routes import (
     keys,
     market,
     matches,
+    models,
     optimizations,
     pages,
     system,
@@ -58,7 +59,7 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.application = application
-    for part in (matches, judging, feedback, fusion, market, imports, optimizations, keys, system, pages):
+    for part in (matches, judging, feedback, fusion, market, imports, optimizations, models, keys, system, pages):
         app.include_router(part.router)
     app.mount("/static", pages.static, name="static")
     problems.install(app)

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ism.domain.errors import (
+    ArtifactError,
     ConflictError,
     EngineError,
     ImportRefusedError,
@@ -44,7 +45,12 @@ _NAMES = {
     507: "no-room",
 }
 
-_STATUSES: dict[type[IsmError], int] = {NotFoundError: 404, ConflictError: 409, StorageFullError: 507}
+_STATUSES: dict[type[IsmError], int] = {
+    NotFoundError: 404,
+    ConflictError: 409,
+    ArtifactError: 409,
+    StorageFullError: 507,
+}
 
 
 class FieldProblem(BaseModel):

@@ -1,0 +1,173 @@
+"""What a retraining costs beside its training, and what a swap of models costs those who ask meanwhile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.setup import Options
+from ism.app.wiring import Application, open_application
+from ism.domain.market import Offer
+from ism.retraining.opening import parts_of, registry_of
+from ism.retraining.pipeline import AIRetrainingPipeline
+from ism.retraining.registry import Lineage
+from ism.settings import Settings
+from ism.storage import open_store
+from ism.testing.history import history
+from ism.testing.sample import WordEncoder
+
+TITLE = "Retraining: what surrounds the training, and the swap"
+NEEDS_DATA = False
+NOTES = """\
+The market is *simulated* (`ism.testing.history`); it says how fast, not how well. *Training* is what the process of its
+own spends in `fit` of the engine and of its three twins for the calibration; *around it* is everything else of a job
+from its request to the gate's verdict: snapshot, validation, the process itself, champion and challenger scored again,
+the gate, and every row, in a process that has loaded its libraries, as one that serves has.
+
+The swap: requests are sent at a steady rate whether or not the one before was answered, first without a swap, then
+while the registry moves between two versions every two seconds. The rate is 200 a second, or half of what this machine
+can answer where that is less: beyond, one would only measure the queue.
+"""
+MOST_SHARE, MOST_S, MOST_RATIO = 0.20, 2.0, 2.0
+_MOST_RATE = 200.0  # requests a second
+_OFFER = Offer("coal fly ash", ewc="10 01 02", nace="35.11", latitude=55.66, longitude=11.08)
+_THREADS = 16
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Run one job, then swap under load."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="ism-bench-") as folder:
+        job = _job(Path(folder) / "job", 12 if options.fast else 60)
+        swap = _swap(Path(folder) / "swap", 3.0 if options.fast else 15.0)
+    return {
+        "protocol": "retraining",
+        "simulated": True,
+        "job": job,
+        "swap": swap,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def section(found: Mapping[str, Any], about: str) -> str:
+    """The report of a run."""
+    job, swap = found["job"], found["swap"]
+    rows = [
+        f"| {label} | {swap[name]['requests']} | {swap[name]['failed']} | {swap[name]['p50_ms']:.1f} "
+        f"| {swap[name]['p99_ms']:.1f} |"
+        for name, label in (("quiet", "no swap"), ("swapping", f"{swap['swaps']} swaps"))
+    ]
+    return "\n".join(
+        [
+            f"## {TITLE}", "", NOTES, about, "",
+            f"A job on {job['exchanges']} exchanges ended as {job['state']} ({job['verdict']}): training "
+            f"{job['training_s']:.1f} s, around it {job['around_s']:.2f} s; the limit is {job['limit_s']:.2f} s "
+            f"({MOST_SHARE:.0%} and {MOST_S:.0f} s).",
+            "",
+            f"Requests at {swap['rate']:.0f} a second:", "",
+            "| | requests | failed | p50, ms | p99, ms |", "|---|---|---|---|---|", *rows, "",
+            f"Ratio of the p99: {swap['ratio_p99']:.2f} (limit {MOST_RATIO:.0f}).",
+        ]
+    )  # fmt: skip
+
+
+def _job(folder: Path, donors: int) -> dict[str, Any]:
+    import lightgbm  # noqa: F401, PLC0415 - a process that serves has loaded these before its first job
+    import scipy.stats  # noqa: F401, PLC0415 - as above
+
+    settings = Settings(data_dir=folder, _env_file=None)
+    companies, exchanges = history(donors)
+    with open_store(settings) as store:
+        store.bulk_upsert([*companies, *exchanges])
+        pipeline = AIRetrainingPipeline(parts_of(store, WordEncoder(), settings), background=False)
+        job = pipeline.request("matching")
+        started = time.perf_counter()
+        pipeline.run_due()
+        whole = time.perf_counter() - started
+        job = pipeline.job(job.job_id)
+    training = job.detail["training"]["fit_seconds"] + job.detail["training"]["calibrate_seconds"]
+    limit = MOST_SHARE * training + MOST_S
+    return {
+        "exchanges": len(exchanges), "state": job.state, "verdict": job.detail["verdict"], "training_s": training,
+        "fit_s": job.detail["training"]["fit_seconds"], "around_s": whole - training, "limit_s": limit,
+        "within_limit": whole - training <= limit,
+    }  # fmt: skip
+
+
+def _swap(folder: Path, seconds: float) -> dict[str, Any]:
+    with open_application(Settings(data_dir=folder, _env_file=None)) as application:
+        versions = [_version(application, folder, shift) for shift in (0.2, -0.2)]
+        registry = registry_of(application.store, application.settings)
+        registry.promote(versions[0], "bench", "first")
+        rate = min(_MOST_RATE, _capacity(application, 4.0) / 2)
+        quiet = _ask(application, seconds, rate)
+        ended, swaps = threading.Event(), 0
+
+        def swapping() -> None:
+            nonlocal swaps
+            while not ended.wait(2.0):
+                swaps += 1
+                registry.promote(versions[swaps % 2], "bench", "swap")
+
+        thread = threading.Thread(target=swapping)
+        thread.start()
+        swapped = _ask(application, seconds, rate)
+        ended.set()
+        thread.join()
+    return {
+        "rate": rate, "quiet": quiet, "swapping": swapped, "swaps": swaps,
+        "ratio_p99": swapped["p99_ms"] / quiet["p99_ms"],
+        "within_limit": swapped["failed"] == 0 and swapped["p99_ms"] <= MOST_RATIO * quiet["p99_ms"],
+    }  # fmt: skip
+
+
+def _version(application: Application, folder: Path, shift: float) -> Any:
+    made, serving = folder / f"trained{shift}", folder / "models" / "serving"
+    shutil.copytree(serving / "matching", made / "engine")
+    calibration = json.loads((serving / "fusion.json").read_text())["calibrations"]["matching"]
+    changed = {**calibration, "intercept": calibration["intercept"] + shift}
+    (made / "calibration.json").write_text(json.dumps(changed))
+    registry = registry_of(application.store, application.settings)
+    return registry.register("matching", made, Lineage("0" * 64, "bench", {}, 0, gate="PASS"))
+
+
+def _capacity(application: Application, seconds: float) -> float:
+    """Requests a second that one caller after another gets answered; also warms up."""
+    application.match(_OFFER, 5)
+    begun, count = time.perf_counter(), 0
+    while time.perf_counter() - begun < seconds:
+        application.match(_OFFER, 5)
+        count += 1
+    return count / (time.perf_counter() - begun)
+
+
+def _ask(application: Application, seconds: float, rate: float) -> dict[str, Any]:
+    """Send requests at the rate; a request's time counts from when it should have been sent."""
+    taken: list[float] = []
+    failed = 0
+
+    def one(due: float) -> None:
+        nonlocal failed
+        try:
+            application.match(_OFFER, 5)
+            taken.append(time.perf_counter() - due)
+        except Exception:  # noqa: BLE001 - counted
+            failed += 1
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for number in range(int(seconds * rate)):
+            due = begun + number / rate
+            time.sleep(max(0.0, due - time.perf_counter()))
+            pool.submit(one, due)
+    p50, p99 = np.quantile(taken, [0.5, 0.99]) * 1000
+    return {"requests": len(taken) + failed, "failed": failed, "p50_ms": float(p50), "p99_ms": float(p99)}

@@ -1,0 +1,128 @@
+"""Retraining as the application runs it: jobs in the background, versions, and what serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ism.data.text import TextEncoder
+from ism.domain.errors import NotFoundError
+from ism.domain.retraining import Deployment, ModelVersion
+from ism.engines import catalog
+from ism.retraining.opening import parts_of
+from ism.retraining.parts import Observations
+from ism.retraining.pipeline import AIRetrainingPipeline
+from ism.retraining.search import Optimizer, OptimizerSearch
+from ism.settings import Settings
+from ism.storage import Store
+
+Json = dict[str, Any]
+
+
+class Retraining:
+    """One pipeline on the application's store.
+
+    Args:
+        settings: of the application.
+        store: what is learnt from, and where jobs are kept.
+        encoder: turns texts into vectors.
+        observations: what serving sees; nothing when None.
+        optimizer: searches for better parameters where a job wants that; such jobs fail with the reason when None.
+
+    Attributes:
+        pipeline: for everything that is not said here.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        encoder: TextEncoder,
+        observations: Observations | None = None,
+        optimizer: Optimizer | None = None,
+    ) -> None:
+        search = None if optimizer is None else OptimizerSearch(optimizer)
+        parts = parts_of(store, encoder, settings, observations, search)
+        self.pipeline, self._registry = AIRetrainingPipeline(parts), parts.registry
+
+    def models(self) -> list[Json]:
+        """What serves under every name that has versions, or could have."""
+        versions = self._registry.versions()
+        names = dict.fromkeys([*catalog.names(), *(version.model_name for version in versions)])
+        return [self._model(name, [v for v in versions if v.model_name == name]) for name in names]
+
+    def versions(self, name: str) -> list[Json]:
+        """Versions of a name, newest first, each with its part in serving.
+
+        Raises:
+            NotFoundError: there is no such name.
+        """
+        serving = self._known(name)
+        return [_version(version, serving) for version in self._registry.versions(name)]
+
+    def version(self, name: str, wanted: str) -> Json:
+        """One version, by number or identifier, with the gate's reports of its job and the ledger of its name."""
+        found = self._registry.find(name, wanted)
+        reports = self.pipeline.reports(found.job_id) if found.job_id else []
+        ledger = [
+            {**{key: getattr(e, key) for key in ("generation", "action", "actor", "reason")}, "at": e.at.isoformat()}
+            for e in self._registry.ledger(name)
+            if found.version_id in {e.from_version, e.to_version}
+        ]
+        return {**_version(found, self._registry.deployment(name)), "reports": reports, "ledger": ledger}
+
+    def diff(self, name: str, one: str, other: str) -> Json:
+        """Where two versions differ."""
+        return self._registry.diff(self._registry.find(name, one), self._registry.find(name, other))
+
+    def promote(self, name: str, version: str, actor: str, reason: str, generation: int | None = None) -> Json:
+        """Make a version that passed the gate the champion; errors as in `Registry.promote`."""
+        found = self._registry.find(name, version)
+        self._registry.promote(found, actor, reason, generation)
+        return self._model(name, self._registry.versions(name))
+
+    def rollback(
+        self, name: str, actor: str, reason: str, version: str | None = None, generation: int | None = None
+    ) -> Json:
+        """Return to a champion before; errors as in `Registry.rollback`."""
+        self._known(name)
+        to = None if version is None else self._registry.find(name, version)
+        self._registry.rollback(name, actor, reason, to, generation)
+        return self._model(name, self._registry.versions(name))
+
+    def close(self) -> None:
+        """Stop; jobs that run are resumed at the next start."""
+        self.pipeline.close()
+
+    def _known(self, name: str) -> Deployment:
+        serving = self._registry.deployment(name)
+        if not serving.generation and name not in catalog.names() and not self._registry.versions(name):
+            raise NotFoundError("model", name)
+        return serving
+
+    def _model(self, name: str, versions: list[ModelVersion]) -> Json:
+        serving = self._registry.deployment(name)
+        numbers = {version.version_id: version.number for version in versions}
+        return {
+            "model_name": name,
+            "generation": serving.generation,
+            "champion": numbers.get(serving.champion or ""),
+            "previous": numbers.get(serving.previous or ""),
+            "challenger": numbers.get(serving.challenger or ""),
+            "mode": serving.mode,
+            "share": serving.share,
+            "versions": len(versions),
+        }
+
+
+def _version(version: ModelVersion, serving: Deployment) -> Json:
+    role = {serving.champion: "champion", serving.previous: "previous", serving.challenger: serving.mode}
+    told = (
+        "version_id", "model_name", "number", "artifact", "snapshot", "code_version", "params", "seed", "parent",
+        "job_id", "gate", "metrics",
+    )  # fmt: skip
+    return {
+        **{name: getattr(version, name) for name in told},
+        "role": role.get(version.version_id, ""),
+        "created_at": version.created_at.isoformat(),
+        "retired_at": version.retired_at.isoformat() if version.retired_at else None,
+    }

@@ -1,0 +1,133 @@
+"""Moves jobs: takes the lease, runs the step of the state, writes the move.
+
+A process that dies leaves a lease that runs out; whoever takes the job over runs the step again. A process that was
+only slow finds its fence outdated and changes nothing more.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+from ism.domain.errors import ConflictError, IsmError
+from ism.domain.retraining import ENDED, MOVES, RetrainingJob
+from ism.retraining.parts import Parts, Step
+from ism.retraining.rollout import give_up
+from ism.retraining.steps import STEPS
+from ism.storage import Claim
+
+_log = logging.getLogger("ism.retraining")
+
+
+class Driver:
+    """Runs jobs one step at a time; any number of drivers may share a store.
+
+    Args:
+        parts: what steps work with.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._owner = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+
+    def tick(self) -> int:
+        """Run every job that is due as far as it goes now; returns how many moves were made."""
+        open_states = [state for state in MOVES if state not in ENDED]
+        return sum(self.run(job.job_id) for job in reversed(self._parts.store.jobs(states=open_states, limit=1000)))
+
+    def run(self, job_id: str) -> int:
+        """Run one job until it ends, waits, or is somebody else's; returns how many moves were made."""
+        moves = 0
+        while self.advance(job_id):
+            moves += 1
+        return moves
+
+    def advance(self, job_id: str) -> bool:
+        """Make one move; False when the job has ended, waits, or is held by somebody else."""
+        now = self._parts.clock()
+        job = self._parts.store.get_job(job_id)
+        waits = job.not_before is not None and job.not_before > now and not job.cancel_requested
+        if job.state in ENDED or waits:
+            return False
+        try:
+            claim = self._parts.store.claim(job_id, self._owner, now, now + self._parts.config.lease)
+        except ConflictError:
+            return False
+        try:
+            return self._move(claim)
+        except ConflictError as error:
+            _log.warning("Job %s: %s", job_id, error)
+            return False
+        finally:
+            self._parts.store.release(claim)
+
+    def _move(self, claim: Claim) -> bool:
+        parts, job = self._parts, claim.job
+        with _Heartbeat(parts, claim) as beat:
+            step = self._step(job, beat.stopped)
+        if step is None:
+            return False
+        parts.store.move(
+            claim, step.to, reason=step.reason, detail=step.detail, not_before=step.not_before, at=parts.clock()
+        )
+        _log.info("Job %s of %s: %s -> %s. %s", job.job_id, job.model_name, job.state, step.to, step.reason)
+        return True
+
+    def _step(self, job: RetrainingJob, stop: Callable[[], bool]) -> Step | None:
+        if job.cancel_requested:
+            return give_up(self._parts, job, "Cancelled on request.")
+        try:
+            step = STEPS[job.state](self._parts, job, stop)
+        except ConflictError:
+            raise  # somebody else was first: look again
+        except IsmError as error:
+            return give_up(self._parts, job, str(error))
+        except Exception as error:  # noqa: BLE001 - the edge of a job: it ends with a reason, serving goes on
+            _log.exception("Job %s failed in %s.", job.job_id, job.state)
+            return give_up(self._parts, job, f"{type(error).__name__} in {job.state}; the log says more.")
+        if step is not None and step.to == "FAILED" and self._parts.store.get_job(job.job_id).cancel_requested:
+            return give_up(self._parts, job, "Cancelled on request.")
+        return step
+
+
+class _Heartbeat:
+    """Prolongs a lease while a step runs, and learns whether the step is still wanted.
+
+    Args:
+        parts: whose store keeps the lease.
+        claim: to prolong.
+    """
+
+    def __init__(self, parts: Parts, claim: Claim) -> None:
+        self._parts, self._claim = parts, claim
+        self._over, self._lost = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="retraining-lease", daemon=True)
+
+    def stopped(self) -> bool:
+        """Whether the job was cancelled or taken over."""
+        return self._lost.is_set()
+
+    def __enter__(self) -> _Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join(10)
+
+    def _beat(self) -> None:
+        lease: timedelta = self._parts.config.lease
+        while not self._over.wait(min(lease.total_seconds() / 4, 1.0)):
+            try:
+                self._parts.store.renew(self._claim, self._parts.clock() + lease)
+                if self._parts.store.get_job(self._claim.job.job_id).cancel_requested:
+                    self._lost.set()
+            except ConflictError:
+                self._lost.set()
+                return
+            except IsmError as error:
+                _log.warning("The lease of job %s could not be prolonged: %s", self._claim.job.job_id, error)

@@ -1,0 +1,87 @@
+"""The parts of jobs on a data folder."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from ism.data.text import TextEncoder
+from ism.engines.process import Limits
+from ism.retraining.config import RetrainingConfig
+from ism.retraining.evidence import StoreEvidence
+from ism.retraining.parts import NothingSeen, Observations, Parts, Search
+from ism.retraining.registry import Registry
+from ism.settings import Settings
+from ism.storage import Store, open_store
+from ism.storage.artifacts import Blobs, LocalBlobs
+
+
+def config_of(settings: Settings) -> RetrainingConfig:
+    """Limits and patience as they are set."""
+    return RetrainingConfig(
+        maturity=timedelta(days=settings.retraining_maturity_days),
+        cool_down=timedelta(hours=settings.retraining_cool_down_hours),
+        weekly_budget=settings.retraining_weekly_budget,
+        training=Limits(settings.retraining_training_seconds, settings.retraining_training_memory_mib),
+        canary_share=settings.retraining_canary_share,
+        bake=timedelta(hours=settings.retraining_bake_hours),
+        kept_versions=settings.retraining_kept_versions,
+        auto_deploy=settings.retraining_auto_deploy,
+    )
+
+
+def registry_of(store: Store, settings: Settings) -> Registry:
+    """Versions of a store; checked files of those in use lie in the data folder."""
+    return Registry(store.retraining, blobs_of(settings), settings.data_dir / "models" / "versions")
+
+
+def blobs_of(settings: Settings) -> Blobs:
+    """Where models' files are kept: the bucket that is set, else the data folder."""
+    if settings.artifact_endpoint is None:
+        return LocalBlobs(settings.data_dir / "models" / "files")
+    from ism.storage.object_storage import Bucket, S3Blobs  # noqa: PLC0415 - only where a bucket is set
+
+    secret = settings.artifact_secret.get_secret_value()
+    return S3Blobs(
+        Bucket(
+            settings.artifact_endpoint,
+            settings.artifact_bucket,
+            settings.artifact_region,
+            settings.artifact_access_key,
+            secret,
+        )
+    )
+
+
+def parts_of(
+    store: Store,
+    encoder: TextEncoder,
+    settings: Settings,
+    observations: Observations | None = None,
+    search: Search | None = None,
+) -> Parts:
+    """What jobs work with on a store and its data folder."""
+    from ism.retraining.training import train  # noqa: PLC0415 - engines load where something is trained
+
+    config = config_of(settings)
+    folder = settings.data_dir / "retraining"
+    return Parts(
+        store=store.retraining,
+        registry=registry_of(store, settings),
+        source=partial(StoreEvidence, store, config.maturity),
+        encoder=encoder,
+        folder=folder,
+        config=config,
+        train=partial(train, log=folder / "training.log"),
+        search=search,
+        observations=observations or NothingSeen(),
+        text_model=settings.text_model,
+    )
+
+
+def default_parts(settings: Settings | None = None) -> Parts:
+    """The parts on the data folder that the environment names; its store stays open as long as the process."""
+    from ism.engines import catalog  # noqa: PLC0415 - engines load where something is trained
+
+    settings = settings or Settings()
+    return parts_of(open_store(settings), catalog.text_encoder(settings.text_model), settings)

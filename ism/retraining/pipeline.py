@@ -1,0 +1,135 @@
+"""`AIRetrainingPipeline`: requests in, promoted models or reasons out, as SPEC.md shows."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from ism.domain.errors import NotFoundError
+from ism.domain.retraining import JobMove, RetrainingJob
+from ism.engines import catalog
+from ism.retraining.config import checked_request
+from ism.retraining.driver import Driver
+from ism.retraining.parts import Parts
+
+_POLL_S = 5.0
+_log = logging.getLogger("ism.retraining")
+
+
+class AIRetrainingPipeline:
+    """Takes requests to retrain and carries them through; threads may share it.
+
+    Args:
+        parts: what jobs work with; those of the default data folder when None.
+        background: whether jobs run by themselves in a thread; else whoever calls `run_due` runs them.
+    """
+
+    def __init__(self, parts: Parts | None = None, background: bool = True) -> None:
+        if parts is None:
+            from ism.retraining.opening import default_parts  # noqa: PLC0415 - opens a store only where none was given
+
+            parts = default_parts()
+        self._parts, self._background = parts, background
+        self._driver = Driver(parts)
+        self._wake, self._ended = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    async def schedule_retraining_job(
+        self, model_name: str, trigger_type: str = "manual", config: Mapping[str, Any] | None = None
+    ) -> str:
+        """Ask for a retraining; see `request`."""
+        return self.request(model_name, trigger_type, config).job_id
+
+    def request(
+        self, model_name: str, trigger_type: str = "manual", config: Mapping[str, Any] | None = None
+    ) -> RetrainingJob:
+        """Store a request, durably, before it returns.
+
+        Args:
+            model_name: an engine of the catalogue.
+            trigger_type: ``schedule``, ``feedback``, ``performance`` or ``manual``; only the last skips the cool-down.
+            config: ``retraining_type`` (``full``: the champion's parameters; ``adaptive``: a short search from them;
+                ``feedback_driven``: only where something new has matured; ``optimization``: a whole search),
+                ``n_trials``, ``timeout`` (s of the search), ``seed``.
+
+        Returns:
+            the job; ``COALESCED`` where one of the model waits already.
+
+        Raises:
+            InvalidInputError: a value cannot be used.
+            NotFoundError: there is no such engine.
+        """
+        given = checked_request(trigger_type, config)
+        if model_name not in catalog.names():
+            raise NotFoundError("engine", model_name)
+        made = RetrainingJob(uuid.uuid4().hex, model_name, trigger_type, given, "REQUESTED", self._parts.clock())  # type: ignore[arg-type]  # checked above
+        job = self._parts.store.add_job(made)
+        if self._background:
+            self.start()
+            self._wake.set()
+        return job
+
+    def get_job_status(self, job_id: str) -> dict[str, Any]:
+        """A job as JSON values: the fields of `RetrainingJob`; only ``status`` ``not_found`` for an unknown one."""
+        try:
+            return self._parts.store.get_job(job_id).as_dict()
+        except NotFoundError:
+            return {"job_id": job_id, "status": "not_found"}
+
+    def jobs(self, model_name: str | None = None, limit: int = 100) -> list[RetrainingJob]:
+        """Jobs, newest first."""
+        return self._parts.store.jobs(model_name=model_name, limit=limit)
+
+    def job(self, job_id: str) -> RetrainingJob:
+        """One job, or NotFoundError."""
+        return self._parts.store.get_job(job_id)
+
+    def moves(self, job_id: str) -> list[JobMove]:
+        """A job's ledger."""
+        return self._parts.store.moves(job_id)
+
+    def reports(self, job_id: str) -> list[str]:
+        """What the gate wrote about a job's challenger, look by look, as Markdown."""
+        job = self._parts.store.get_job(job_id)
+        return [look.report for look in self._parts.store.looks(job.model_name) if look.job_id == job_id]
+
+    def cancel(self, job_id: str) -> RetrainingJob:
+        """Ask a job to end; a promoted model stays (roll it back instead).
+
+        Raises:
+            ConflictError: it has ended.
+        """
+        job = self._parts.store.request_cancel(job_id)
+        self._wake.set()
+        return job
+
+    def run_due(self) -> int:
+        """Run every job that is due as far as it goes now; returns how many moves were made."""
+        return self._driver.tick()
+
+    def start(self) -> None:
+        """Run jobs by themselves from now on; those that a dead process left behind, too."""
+        with self._starting:
+            if self._thread is None and not self._ended.is_set():
+                self._thread = threading.Thread(target=self._loop, name="retraining", daemon=True)
+                self._thread.start()
+
+    def close(self, wait_s: float = 30.0) -> None:
+        """Stop running jobs; what runs ends at its next step and is resumed by the next start."""
+        self._ended.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(wait_s)
+
+    def _loop(self) -> None:
+        while not self._ended.is_set():
+            self._wake.clear()
+            try:
+                self._driver.tick()
+            except Exception:  # noqa: BLE001 - the loop must outlive a database that is away
+                _log.exception("Retraining jobs could not be run; trying again.")
+            self._wake.wait(_POLL_S)

@@ -1,0 +1,67 @@
+"""The optimizer as a job uses it: on the training part alone, from the champion's parameters, and waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ism.domain.errors import EngineError
+from ism.engines.base import ParamValue
+from ism.tuning.config import OptimizationConfig
+
+_LOOK_S = 0.5
+
+
+class Optimizer(Protocol):
+    """What is asked of `AIHyperparameterOptimizer`."""
+
+    def submit(self, config: OptimizationConfig, *, snapshot: Path) -> str:
+        """Begin a search on a snapshot; its identifier."""
+        ...
+
+    def get_optimization_status(self, optimization_id: str) -> dict[str, Any]:
+        """``status``, ``best_params`` and ``error_message``."""
+        ...
+
+    def cancel(self, optimization_id: str) -> bool:
+        """End a search."""
+        ...
+
+
+class OptimizerSearch:
+    """`ism.retraining.parts.Search` by an optimizer.
+
+    Args:
+        optimizer: tries the champion's parameters first by itself.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def __call__(
+        self,
+        model_name: str,
+        snapshot: Path,
+        config: Mapping[str, Any],
+        start: Mapping[str, ParamValue],
+        stop: Callable[[], bool],
+    ) -> dict[str, ParamValue]:
+        """The best parameters found, over those to start from.
+
+        Raises:
+            EngineError: the search failed, or was stopped.
+        """
+        budget = {name: config[name] for name in ("n_trials", "timeout", "seed") if name in config}
+        begun = self._optimizer.submit(OptimizationConfig(model_name, **budget), snapshot=snapshot)
+        while (told := self._optimizer.get_optimization_status(begun))["status"] == "running":
+            if stop():
+                self._optimizer.cancel(begun)
+                raise EngineError("The search was stopped on request.")
+            time.sleep(_LOOK_S)
+        if told["status"] != "completed":
+            raise EngineError(
+                f"The search ended as {told['status']}: {told.get('error_message') or 'no reason given'}."
+            )
+        return {**start, **told["best_params"]}

@@ -1,0 +1,413 @@
+import asyncio
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import counting
+import pytest
+from counting import Seen, arms, parts_on
+
+from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from ism.domain.market import Company, Exchange
+from ism.engines import catalog
+from ism.engines.process import Limits, Outcome
+from ism.retraining.pipeline import AIRetrainingPipeline
+from ism.retraining.snapshot import open_snapshot
+from ism.retraining.training import fit_calibrate_save, train
+from ism.settings import Settings
+from ism.testing.sample import TRADES
+
+START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self):
+        self.now = START
+
+    def __call__(self):
+        return self.now
+
+    def forward(self, **span):
+        self.now += timedelta(**span)
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch):
+    monkeypatch.setitem(catalog.ENGINES, "counting", "counting:CountingEngine")
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(data_dir=tmp_path / "data", _env_file=None)
+
+
+@pytest.fixture
+def make(store, settings, clock):
+    """A pipeline on a filled store, that runs when it is told to."""
+    counting.fill(store)
+
+    def made(observations=None, **more):
+        return AIRetrainingPipeline(parts_on(store, settings, clock, observations, **more), background=False)
+
+    return made
+
+
+def run(pipeline, trigger="manual", **config):
+    job = pipeline.request("counting", trigger, config)
+    pipeline.run_due()
+    return pipeline.job(job.job_id)
+
+
+def states(pipeline, job):
+    return [move.to_state for move in pipeline.moves(job.job_id)]
+
+
+def test_a_first_model_goes_all_the_way(make, store, settings):
+    pipeline = make()
+    job = run(pipeline)
+    assert (job.state, job.status, job.error_message) == ("BAKED", "completed", None)
+    assert states(pipeline, job) == [
+        "REQUESTED", "SNAPSHOTTED", "VALIDATED", "TUNING", "TRAINED", "EVALUATED", "GATE_PASSED", "STAGED", "SHADOW",
+        "CANARY", "PROMOTED", "BAKED",
+    ]  # fmt: skip
+    version = store.retraining.get_version(job.detail["version_id"])
+    assert store.retraining.deployment("counting").champion == version.version_id
+    assert (version.job_id, version.snapshot, version.gate) == (job.job_id, job.detail["snapshot"], "PASS")
+    assert version.parent is None
+    [report] = pipeline.reports(job.job_id)
+    assert "# Gate: PASS" in report
+    assert "beat the plain methods" in report
+    look = store.retraining.looks("counting")[0]
+    assert set(look.evidence["checks"][1]["numbers"]) == {"challenger_mean", "popularity", "rules"}
+
+
+def test_the_calls_of_the_documentation(make):
+    pipeline = make()
+
+    async def calls():
+        return await pipeline.schedule_retraining_job(
+            model_name="matching", trigger_type="feedback", config={"retraining_type": "optimization"}
+        )
+
+    job_id = asyncio.run(calls())
+    status = pipeline.get_job_status(job_id)
+    assert (status["job_id"], status["model_name"], status["status"]) == (job_id, "matching", "pending")
+    assert pipeline.get_job_status("unknown")["status"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "config", "named"),
+    [
+        ("mood", {}, "trigger_type"),
+        ("manual", {"retraining_type": "half"}, "config.retraining_type"),
+        ("manual", {"n_trials": 0}, "config.n_trials"),
+        ("manual", {"n_trials": True}, "config.n_trials"),
+        ("manual", {"timeout": -1}, "config.timeout"),
+        ("manual", {"trials": 5}, "config.trials"),
+        ("manual", [], "config"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused_by_name(make, trigger, config, named):
+    pipeline = make()
+    with pytest.raises(InvalidInputError) as refused:
+        pipeline.request("counting", trigger, config)
+    assert refused.value.field == named
+    with pytest.raises(NotFoundError):
+        pipeline.request("nobody")
+    assert pipeline.jobs() == []
+
+
+def test_an_equal_model_is_held_and_given_up_after_the_last_look(make, clock):
+    pipeline = make(most_looks=3)
+    run(pipeline)
+    job = run(pipeline)
+    assert (job.state, job.detail["verdict"], job.status) == ("EVALUATED", "HOLD", "running")
+    assert job.not_before == clock.now + timedelta(days=7)
+    for _ in range(4):
+        clock.forward(days=8)
+        pipeline.run_due()
+    job = pipeline.job(job.job_id)
+    assert job.state == "REJECTED"
+    assert states(pipeline, job).count("EVALUATED") == 3
+    assert len(pipeline.reports(job.job_id)) == 3
+
+
+def test_every_look_spends_less(make, clock, store):
+    pipeline = make(most_looks=3)
+    run(pipeline)
+    run(pipeline)
+    for _ in range(3):
+        clock.forward(days=8)
+        pipeline.run_due()
+    levels = [look.level for look in store.retraining.looks("counting")]
+    assert levels == sorted(levels, reverse=True)
+    assert sum(levels) < 0.05
+
+
+def test_a_worse_model_is_rejected_and_the_champion_stays(make, store):
+    searching = make(search=lambda *_: {"noise": 0.95})
+    champion = run(make()).detail["version_id"]
+    job = run(searching, retraining_type="optimization")
+    assert job.state == "REJECTED"
+    assert job.detail["params"] == {"noise": 0.95}
+    assert store.retraining.deployment("counting").champion == champion
+    assert len(store.retraining.versions("counting")) == 1
+
+
+def test_a_better_tuned_model_goes_through_the_same_gate(make, store):
+    """The first champion is poor; a search finds the better parameters, starting from the champion's."""
+    started_from = []
+
+    def search(model_name, snapshot, config, start, stop):
+        started_from.append((snapshot.name, dict(start), config.get("n_trials")))
+        return {"noise": 0.02}
+
+    poor = make(search=lambda *_: {"noise": 0.6}, most_looks=1)
+    first = run(poor, retraining_type="optimization")
+    assert first.state == "BAKED"
+    job = run(make(search=search), retraining_type="adaptive")
+    assert job.state == "BAKED"
+    assert started_from == [("train", {"noise": 0.6}, 10)]  # the fresh part is not handed over
+    new = store.retraining.get_version(job.detail["version_id"])
+    assert (new.parent, new.number) == (first.detail["version_id"], 2)
+    assert [look.verdict for look in store.retraining.looks("counting")] == ["PASS", "PASS"]
+
+
+def test_a_type_that_searches_fails_where_nothing_can(make):
+    job = run(make(), retraining_type="optimization")
+    assert job.state == "FAILED"
+    assert "no search" in job.error_message
+
+
+def test_feedback_that_taught_nothing_new_trains_nothing(make):
+    pipeline = make()
+    run(pipeline)
+    job = run(pipeline, retraining_type="feedback_driven")
+    assert job.state == "FAILED"
+    assert "Nothing has matured" in job.error_message
+
+
+def test_harm_in_the_canary_rolls_back(make, store):
+    observed = Seen(arms=arms(0.3, 0.5))
+    pipeline = make(observed)
+    champion = run(pipeline).detail["version_id"]
+    observed.arms = arms(0.6, 0.2)
+    # a challenger that passed the gate: the registry is given it directly, as a gate that erred would
+    version = store.retraining.get_version(champion)
+    bad = replace(version, version_id="bad", job_id=None)
+    store.retraining.add_version(bad)
+    parts = pipeline._parts
+    held = parts.store.add_job(replace(pipeline.job(store.retraining.jobs()[0].job_id), job_id="j", state="CANARY",
+                               detail={"version_id": "bad"}, moves=0, completed_at=None))  # fmt: skip
+    parts.registry.canary(store.retraining.get_version("bad"), 0.1, "test", "planted")
+    pipeline.run_due()
+    job = pipeline.job(held.job_id)
+    assert (job.state, job.status) == ("ROLLED_BACK", "failed")
+    assert "harm" in job.error_message
+    served = store.retraining.deployment("counting")
+    assert (served.champion, served.challenger, served.mode) == (champion, None, "none")
+
+
+def test_silence_holds(make, store):
+    observed = Seen(requests=0)
+    pipeline = make(observed)
+    job = run(pipeline)
+    assert job.state == "SHADOW"
+    observed.requests = 50
+    pipeline.run_due()
+    moves = len(pipeline.moves(job.job_id))
+    for _ in range(3):
+        pipeline.run_due()
+    assert pipeline.job(job.job_id).state == "CANARY"
+    assert len(pipeline.moves(job.job_id)) == moves  # waiting writes no rows
+    assert store.retraining.deployment("counting").champion is None
+    assert store.retraining.deployment("counting").share == 0.1
+
+
+def test_a_failure_in_shadow_ends_it_before_anybody_sees_it(make, store):
+    job = run(make(Seen(requests=80, failures=1)))
+    assert job.state == "FAILED"
+    assert "shadow" in job.error_message
+    assert store.retraining.deployment("counting").challenger is None
+
+
+def test_an_alarm_after_promotion_returns_to_the_champion_before(make, store, clock):
+    pipeline = make(search=lambda *_: {"noise": 0.6}, most_looks=1)
+    first = run(pipeline, retraining_type="optimization").detail["version_id"]
+    observed = Seen(arms=arms(0.3, 0.5), reason=None)
+    pipeline = make(observed, search=lambda *_: {"noise": 0.02}, bake=timedelta(hours=24))
+    job = run(pipeline, retraining_type="optimization")
+    assert job.state == "PROMOTED"
+    observed.reason = "Outcomes fell by a third."
+    pipeline.run_due()
+    job = pipeline.job(job.job_id)
+    assert (job.state, job.error_message) == ("ROLLED_BACK", "Outcomes fell by a third.")
+    assert store.retraining.deployment("counting").champion == first
+
+
+def test_deploying_can_be_left_to_people(make, store):
+    pipeline = make(auto_deploy=False)
+    job = run(pipeline)
+    assert job.state == "STAGED"
+    assert store.retraining.deployment("counting").generation == 0
+
+
+@pytest.mark.parametrize("triggers", [60, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_any_number_of_triggers_makes_one_run(make, store, triggers):
+    pipeline = make(weekly_budget=1)
+    for _ in range(triggers):
+        pipeline.request("counting", "feedback")
+    pipeline.run_due()
+    for _ in range(triggers):
+        pipeline.request("counting", "feedback")
+    pipeline.run_due()
+    found = [job.state for job in store.retraining.jobs(limit=3 * triggers)]
+    assert (found.count("BAKED"), found.count("DEFERRED")) == (1, 1)  # the budget of a week holds
+    assert found.count("COALESCED") == 2 * triggers - 2
+
+
+def test_cool_down_and_budget_hold_and_a_manual_request_skips_only_the_first(make, clock):
+    pipeline = make(cool_down=timedelta(hours=24), weekly_budget=2)
+    run(pipeline, "feedback")
+    waiting = run(pipeline, "feedback")
+    assert waiting.state == "DEFERRED"
+    assert waiting.not_before == START + timedelta(hours=24)
+    clock.forward(hours=25)
+    pipeline.run_due()
+    assert pipeline.job(waiting.job_id).started_at is not None
+    pipeline.cancel(waiting.job_id)
+    pipeline.run_due()
+    manual = run(pipeline, "manual")
+    assert manual.state == "DEFERRED"
+    assert "budget" in manual.detail["deferred"]
+    assert manual.not_before == START + timedelta(days=7)
+
+
+def test_a_second_run_waits_for_the_first(make):
+    pipeline = make(Seen(requests=0))
+    first, second = run(pipeline), run(pipeline)
+    assert (first.state, second.state) == ("SHADOW", "DEFERRED")
+    pipeline.cancel(first.job_id)
+    pipeline.run_due()
+    pipeline.run_due()  # the second may have been looked at before the first ended
+    assert pipeline.job(first.job_id).status == "cancelled"
+    assert pipeline.job(second.job_id).state == "SHADOW"
+
+
+def test_cancelling_ends_a_training_that_runs(make, store):
+    begun = threading.Event()
+
+    def long(arguments, limits, on_report=None, stop=None):
+        begun.set()
+        for _ in range(2000):
+            if stop():
+                return Outcome("stopped", None, "It was stopped on request.", 0.0, 0.0)
+            threading.Event().wait(0.01)
+        raise AssertionError("nobody stopped it")
+
+    pipeline = make(train=long)
+    job = pipeline.request("counting")
+    thread = threading.Thread(target=pipeline.run_due)
+    thread.start()
+    assert begun.wait(30)
+    pipeline.cancel(job.job_id)
+    thread.join(30)
+    job = pipeline.job(job.job_id)
+    assert (job.state, job.status, job.error_message) == ("FAILED", "cancelled", "Cancelled on request.")
+    with pytest.raises(ConflictError):
+        pipeline.cancel(job.job_id)
+
+
+@pytest.mark.parametrize("ended", ["out_of_memory", "over_time", "failed"])
+def test_a_training_that_ends_badly_fails_with_the_reason(make, store, ended):
+    job = run(make(train=lambda *a, **k: Outcome(ended, None, "It used 900 MiB; 500 are allowed.", 1.0, 900.0)))
+    assert job.state == "FAILED"
+    assert ended in job.error_message
+    assert "900 MiB" in job.error_message
+    assert store.retraining.deployment("counting").generation == 0
+
+
+def test_an_error_that_nobody_expected_fails_the_job_and_not_the_loop(make):
+    def broken(*_, **__):
+        raise ZeroDivisionError
+
+    pipeline = make(train=broken)
+    job = run(pipeline)
+    assert (job.state, job.error_message) == ("FAILED", "ZeroDivisionError in TUNING; the log says more.")
+
+
+def test_too_little_is_refused_with_the_reason(store, settings, clock):
+    pipeline = AIRetrainingPipeline(parts_on(store, settings, clock), background=False)
+    job = run(pipeline)
+    assert job.state == "FAILED"
+    assert "no exchange to learn from" in job.error_message
+
+
+def test_what_was_trained_can_be_made_again_from_the_ledger(make, store, settings, tmp_path):
+    pipeline = make()
+    job = run(pipeline)
+    version = store.retraining.get_version(job.detail["version_id"])
+    snapshot = open_snapshot(settings.data_dir / "retraining" / "snapshots", version.snapshot)
+    told = fit_calibrate_save(
+        version.model_name,
+        str(snapshot.train),
+        str(tmp_path / "again"),
+        version.params,
+        version.seed,
+        None,
+        lambda v: None,
+    )
+    assert told["artifact"] == version.artifact
+
+
+def test_a_slow_but_better_model_wins_when_its_outcomes_have_matured(make, store, clock):
+    """At the first look too few of the new cases have matured; they are censored, not negative."""
+    pipeline = make(search=lambda *_: {"noise": 0.5}, most_looks=1)
+    assert run(pipeline, retraining_type="optimization").state == "BAKED"
+    pipeline = make(search=lambda *_: {"noise": 0.3})
+    job = run(pipeline, retraining_type="optimization")
+    assert (job.state, job.detail["verdict"]) == ("EVALUATED", "HOLD")
+    made = []
+    for number in range(320):
+        kind = number % 8
+        donor = Company(f"new-{number}", f"New {number}", TRADES[kind][2], "DE", 44 + number / 40, 3.0)
+        taken = Exchange(f"new-{number}", donor.company_id, f"taker-{kind}-0", TRADES[kind][0], ewc=TRADES[kind][1])
+        made += [donor, replace(taken, year_start=2025, status="operating")]
+    store.bulk_upsert(made)
+    clock.forward(days=8)
+    pipeline.run_due()
+    assert pipeline.job(job.job_id).state == "BAKED"
+
+
+def test_jobs_run_by_themselves_in_the_background(make, store, settings, clock):
+    pipeline = AIRetrainingPipeline(make()._parts)
+    try:
+        job = pipeline.request("counting")
+        for _ in range(600):
+            if pipeline.job(job.job_id).state == "BAKED":
+                break
+            threading.Event().wait(0.05)
+        assert pipeline.job(job.job_id).state == "BAKED"
+    finally:
+        pipeline.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("limits", "ended"), [(Limits(600.0, 60.0), "out_of_memory"), (Limits(0.5, 8000.0), "over_time")]
+)
+def test_a_real_training_beyond_its_limits_fails_with_the_reason(store, settings, clock, limits, ended):
+    counting.fill(store)
+    parts = replace(parts_on(store, settings, clock, training=limits), train=train)
+    pipeline = AIRetrainingPipeline(parts, background=False)
+    job = pipeline.request("matching")
+    pipeline.run_due()
+    job = pipeline.job(job.job_id)
+    assert (job.state, job.detail["training"]) == ("FAILED", ended)
+    assert job.error_message.startswith(f"Training ended as {ended}")
+    assert store.retraining.deployment("matching").generation == 0
