@@ -76,6 +76,7 @@ def parts_of(
         search=search,
         observations=observations or NothingSeen(),
         text_model=settings.text_model,
+        policies=settings.engine_policies(),
     )
 
 

@@ -107,6 +107,7 @@ class Parts:
         folder: of snapshots and drafts.
         train: as `ism.retraining.training.train`.
         search: None where nothing can search; such requests fail with the reason.
+        policies: engine -> parameters that people decide about, such as its privacy.
         clock: tells the time, UTC.
     """
 
@@ -120,6 +121,7 @@ class Parts:
     search: Search | None = None
     observations: Observations = field(default_factory=NothingSeen)
     text_model: Path | None = None
+    policies: Mapping[str, Mapping[str, ParamValue]] = field(default_factory=dict)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @property

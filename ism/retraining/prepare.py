@@ -79,12 +79,13 @@ def tune_and_train(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
         "params": params,
         "seed": job.config.get("seed", 0),
         "text_model": str(parts.text_model) if parts.text_model else None,
+        "policy": dict(parts.policies.get(job.model_name, {})),
     }
     outcome = parts.train(told, parts.config.training, stop=stop)
     if outcome.status != "done":
         return Step("FAILED", f"Training ended as {outcome.status}: {outcome.reason}", {"training": outcome.status})
     report = outcome.result
-    kept = ("artifact", "params", "seed", "fit_seconds", "calibrate_seconds", "seconds", "versions")
+    kept = ("artifact", "params", "policy", "seed", "fit_seconds", "calibrate_seconds", "seconds", "versions")
     detail = {"training": {name: report[name] for name in kept if name in report}, "params": report["params"]}
     detail["training"]["peak_memory_mib"] = outcome.peak_memory_mib
     return Step("TRAINED", f"Trained in {report['seconds']:.1f} s.", detail)

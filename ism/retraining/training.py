@@ -59,6 +59,7 @@ def fit_calibrate_save(  # noqa: PLR0913, PLR0917 - the fields of a job, as they
     params: Mapping[str, ParamValue],
     seed: int,
     text_model: str | None,
+    policy: Mapping[str, ParamValue],
     report: Callable[[Mapping[str, Any]], None],
 ) -> dict[str, Any]:
     """What the process of a training does; equal arguments give an equal ``artifact``.
@@ -70,6 +71,7 @@ def fit_calibrate_save(  # noqa: PLR0913, PLR0917 - the fields of a job, as they
         params: of the engine.
         seed: of everything random.
         text_model: folder of the sentence model; the bundled one when None.
+        policy: parameters of the engine that people decide about, such as its privacy.
         report: gets the progress.
 
     Returns:
@@ -79,12 +81,12 @@ def fit_calibrate_save(  # noqa: PLR0913, PLR0917 - the fields of a job, as they
     draft = folder.with_name(f"{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    told = fit_and_save(engine, snapshot, str(draft / ENGINE), params, seed, text_model, report)
+    told = fit_and_save(engine, snapshot, str(draft / ENGINE), params, seed, text_model, policy, report)
     report({"progress": 0.95, "step": "calibrating"})
     encoder = catalog.text_encoder(text_model)
 
     def twin() -> Engine:
-        return cast("Engine", _Fixed(catalog.make(engine, encoder), params))
+        return cast("Engine", _Fixed(catalog.make(engine, encoder, policy=policy), params))
 
     began = time.perf_counter()
     calibration = calibrate(read_snapshot(Path(snapshot)), twin, seed)

@@ -57,8 +57,19 @@ class Objective:
         return cls(values["call"], values["arguments"], of_json(values["space"]))
 
 
-def engine_objective(config: OptimizationConfig, snapshot: Path, text_model: Path | None = None) -> Objective:
+def engine_objective(
+    config: OptimizationConfig,
+    snapshot: Path,
+    text_model: Path | None = None,
+    policies: Mapping[str, Mapping[str, ParamValue]] | None = None,
+) -> Objective:
     """The objective of an engine: mean of the metric over folds of the snapshot, which is all that a trial is given.
+
+    Args:
+        config: what is searched.
+        snapshot: its folder.
+        text_model: folder of the sentence model; the bundled one when None.
+        policies: engine -> parameters that people decide about, such as its privacy.
 
     Raises:
         NotFoundError: there is no such engine.
@@ -67,7 +78,13 @@ def engine_objective(config: OptimizationConfig, snapshot: Path, text_model: Pat
     check_engine(config)
     space = narrowed(catalog.engine_class(config.model_name).search_space(), config.search_space)
     model = None if text_model is None else str(text_model)
-    arguments = {"engine": config.model_name, "snapshot": str(snapshot), "metric": config.metric, "text_model": model}
+    arguments = {
+        "engine": config.model_name,
+        "snapshot": str(snapshot),
+        "metric": config.metric,
+        "text_model": model,
+        "policy": dict((policies or {}).get(config.model_name, {})),
+    }
     return Objective(_ENGINE_CALL, arguments, space)
 
 
@@ -89,13 +106,14 @@ def score_engine(  # noqa: PLR0913, PLR0917 - arguments of an objective, as they
     snapshot: str,
     metric: str,
     text_model: str | None,
+    policy: Mapping[str, ParamValue],
     params: Mapping[str, ParamValue],
     seed: int,
     report: Report,
 ) -> dict[str, float]:
     """Fit the engine on folds of a snapshot and score it on what each fold left out."""
     learnt = read_snapshot(Path(snapshot))
-    make = partial(catalog.make, engine, catalog.text_encoder(text_model))
+    make = partial(catalog.make, engine, catalog.text_encoder(text_model), policy=policy)
     values, weights, slowest = [], [], 0.0
     for fold in fold_scores(learnt, make, params, metric, seed, lambda begun: report({"fitting": begun})):
         values.append(fold.value)

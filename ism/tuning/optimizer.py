@@ -196,7 +196,7 @@ class AIHyperparameterOptimizer:
     ) -> dict[str, Any]:
         settings = self._settings
         if objective is None and snapshot is not None:
-            objective = engine_objective(config, snapshot.absolute(), settings.text_model)
+            objective = engine_objective(config, snapshot.absolute(), settings.text_model, settings.engine_policies())
         if objective is None:  # submit writes a snapshot where there is no objective
             raise EngineError("There is neither an objective nor a snapshot.")
         running = {

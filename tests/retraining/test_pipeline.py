@@ -360,9 +360,24 @@ def test_what_was_trained_can_be_made_again_from_the_ledger(make, store, setting
         version.params,
         version.seed,
         None,
+        job.detail["training"]["policy"],
         lambda v: None,
     )
     assert told["artifact"] == version.artifact
+
+
+def test_what_people_decided_about_an_engine_reaches_its_training(store, settings, clock):
+    """Privacy is policy, not a parameter that the champion or a search could bring along."""
+    counting.fill(store)
+    asked = []
+
+    def told(arguments, limits, on_report=None, stop=None):
+        asked.append(arguments)
+        return Outcome("failed", None, "Not today.", 0.0, 0.0)
+
+    parts = replace(parts_on(store, settings, clock), train=told, policies={"counting": {"epsilon": 8.0}})
+    run(AIRetrainingPipeline(parts, background=False))
+    assert [arguments["policy"] for arguments in asked] == [{"epsilon": 8.0}]
 
 
 def test_a_slow_but_better_model_wins_when_its_outcomes_have_matured(make, store, clock):

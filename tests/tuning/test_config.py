@@ -5,8 +5,9 @@ import pytest
 from backend import ai_hyperparameter_optimizer
 from ism.domain.errors import InvalidInputError
 from ism.engines.base import Param
+from ism.settings import Settings
 from ism.tuning.config import OptimizationConfig, config_of
-from ism.tuning.objective import Objective, check_engine
+from ism.tuning.objective import Objective, check_engine, engine_objective
 from ism.tuning.space import narrowed, of_json, to_json
 
 SPACE = {
@@ -106,3 +107,10 @@ def test_an_objective_names_a_function_and_a_space():
         Objective("module:function")
     one = Objective("module:function", {"a": 1}, SPACE)
     assert Objective.of_json(one.to_json()) == one
+
+
+def test_what_people_decided_about_an_engine_reaches_its_trials(tmp_path):
+    policies = Settings(_env_file=None, federated_epsilon=8.0).engine_policies()
+    objective = engine_objective(OptimizationConfig("federated"), tmp_path, policies=policies)
+    assert objective.arguments["policy"] == policies["federated"]
+    assert engine_objective(OptimizationConfig("matching"), tmp_path, policies=policies).arguments["policy"] == {}

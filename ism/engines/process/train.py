@@ -37,6 +37,7 @@ class TrainingJob:
         params: values for names in the engine's search space; defaults for the rest.
         seed: of everything random.
         text_model: folder of the sentence model that the snapshot was made with; the bundled one when None.
+        policy: parameters of the engine that people decide about, such as its privacy.
     """
 
     engine: str
@@ -45,6 +46,7 @@ class TrainingJob:
     params: Mapping[str, ParamValue] = field(default_factory=dict)
     seed: int = 0
     text_model: Path | None = None
+    policy: Mapping[str, ParamValue] = field(default_factory=dict)
 
 
 def train(
@@ -64,8 +66,9 @@ def train(
         worker: to train in; a new one when None.
 
     Returns:
-        When ``done``, the result is the report: ``engine``, ``params`` (all of them), ``seed``, ``snapshot`` and
-        ``artifact`` (digests), ``fit_seconds``, ``seconds``, ``versions``. Otherwise ``out`` does not exist.
+        When ``done``, the result is the report: ``engine``, ``params`` (all of them), ``policy``, ``seed``,
+        ``snapshot`` and ``artifact`` (digests), ``fit_seconds``, ``seconds``, ``versions``. Otherwise ``out`` does
+        not exist.
 
     Raises:
         InvalidInputError: a parameter cannot be used, or ``out`` exists.
@@ -91,13 +94,14 @@ def fit_and_save(  # noqa: PLR0913, PLR0917 - the fields of a job, as they come 
     params: Mapping[str, ParamValue],
     seed: int,
     text_model: str | None,
+    policy: Mapping[str, ParamValue],
     report: Report,
 ) -> dict[str, Any]:
     """What the process of a training does; see `train` for the result."""
     started = time.perf_counter()
     report({"progress": 0.0, "step": "reading the snapshot"})
     learnt = read_snapshot(Path(snapshot))
-    made = catalog.make(engine, catalog.text_encoder(text_model))
+    made = catalog.make(engine, catalog.text_encoder(text_model), policy=policy)
     report({"progress": 0.1, "step": "fitting"})
     began = time.perf_counter()
     made.fit(learnt, params, seed)
@@ -112,6 +116,7 @@ def fit_and_save(  # noqa: PLR0913, PLR0917 - the fields of a job, as they come 
     return {
         "engine": engine,
         "params": resolve(made.search_space(), params),
+        "policy": dict(policy),
         "seed": seed,
         "snapshot": snapshot_digest(Path(snapshot)),
         "artifact": digest,
