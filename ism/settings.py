@@ -195,6 +195,9 @@ class Settings(BaseSettings):
     retraining_training_seconds: float = Field(3600.0, gt=0, description="Longest training, seconds.")
     retraining_training_memory_mib: float = Field(8192.0, gt=0, description="Largest training, MiB.")
     retraining_canary_share: float = Field(0.1, gt=0, lt=1, description="Share of companies that a canary answers.")
+    retraining_canary_wait_days: float = Field(
+        7.0, ge=0, description="Days after which a canary looks how far a match got."
+    )
     retraining_bake_hours: float = Field(24.0, ge=0, description="How long a promoted model is watched, hours.")
     retraining_kept_versions: int = Field(10, ge=2, description="Versions of a model whose files are kept.")
     retraining_auto_deploy: bool = Field(True, description="Whether what passed the gate goes on by itself.")

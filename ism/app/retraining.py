@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from ism.data.text import TextEncoder
 from ism.domain.errors import NotFoundError
 from ism.domain.retraining import Deployment, ModelVersion
 from ism.engines import catalog
+from ism.retraining.observed import CanaryOutcomes, LiveAlarm
 from ism.retraining.opening import parts_of
-from ism.retraining.parts import Observations
 from ism.retraining.pipeline import AIRetrainingPipeline
 from ism.retraining.search import Optimizer, OptimizerSearch
 from ism.settings import Settings
 from ism.storage import Store
+
+if TYPE_CHECKING:
+    from ism.app.deployed import Watch
+    from ism.domain.feedback import RetrainingRequest
+    from ism.feedback.triggering import Triggering
 
 Json = dict[str, Any]
 
@@ -25,7 +33,8 @@ class Retraining:
         settings: of the application.
         store: what is learnt from, and where jobs are kept.
         encoder: turns texts into vectors.
-        observations: what serving sees; nothing when None.
+        triggering: emits requests, and is told when one was worked off.
+        watch: what serving sees of a challenger; nothing where nothing serves.
         optimizer: searches for better parameters where a job wants that; such jobs fail with the reason when None.
 
     Attributes:
@@ -37,12 +46,21 @@ class Retraining:
         settings: Settings,
         store: Store,
         encoder: TextEncoder,
-        observations: Observations | None = None,
+        triggering: Triggering,
+        watch: Watch | None = None,
         optimizer: Optimizer | None = None,
     ) -> None:
         search = None if optimizer is None else OptimizerSearch(optimizer)
-        parts = parts_of(store, encoder, settings, observations, search)
-        self.pipeline, self._registry = AIRetrainingPipeline(parts), parts.registry
+        parts = replace(parts_of(store, encoder, settings, watch, search), ended=self._finish)
+        self.pipeline, self._registry, self._triggering = AIRetrainingPipeline(parts), parts.registry, triggering
+        if watch is not None:
+            wait = timedelta(days=settings.retraining_canary_wait_days)
+            watch.outcomes_of = CanaryOutcomes(store, parts.registry, wait, lambda: datetime.now(UTC))
+            watch.alarm_of = LiveAlarm(store, parts.registry)
+
+    def take(self, request: RetrainingRequest) -> None:
+        """Begin the job that feedback asked for; the same request twice is one job."""
+        self.pipeline.request(request.model_name, request.trigger_type, request.config, request.request_id)
 
     def models(self) -> list[Json]:
         """What serves under every name that has versions, or could have."""
@@ -92,6 +110,10 @@ class Retraining:
     def close(self) -> None:
         """Stop; jobs that run are resumed at the next start."""
         self.pipeline.close()
+
+    def _finish(self, job_id: str) -> None:
+        with suppress(NotFoundError):  # a job that nobody's feedback asked for
+            self._triggering.finish(job_id)
 
     def _known(self, name: str) -> Deployment:
         serving = self._registry.deployment(name)

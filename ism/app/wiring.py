@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ism.data.imports.limits import Limits
     from ism.data.imports.templates import Kind, Value
     from ism.data.text import CachedEncoder, TextEncoder
+    from ism.domain.feedback import RetrainingRequest
     from ism.fusion.layer import AIFusionLayer
 
 States = dict[str, dict[str, str]]
@@ -131,8 +132,18 @@ class Application:
 
                 seen = getattr(self._matcher, "watch", None)
                 optimizer = self.tuning.optimizer if self.settings.optimization_enabled else None
-                self._retraining = Retraining(self.settings, self.store, self.encoder, seen, optimizer)
+                triggering = self.feedback.loop.triggering
+                self._retraining = Retraining(self.settings, self.store, self.encoder, triggering, seen, optimizer)
             return self._retraining
+
+    def retrain(self, request: RetrainingRequest) -> None:
+        """Begin the job that feedback asked for.
+
+        Raises:
+            EngineError: the engines are still starting; ask again.
+        """
+        _ = self.matcher  # what serves must be there before anything can be tried beside it
+        self.retraining.take(request)
 
     def warm_up(self) -> None:
         """Load the demonstration market where the store is new, then the engines; does nothing the second time."""
@@ -284,7 +295,9 @@ def open_application(settings: Settings, make_matcher: MakeMatcher | None = None
     try:
         encoder = CachedEncoder(model, settings.data_dir / "cache" / "vectors.sqlite3")
         application = Application(settings, store, encoder, make_matcher or _match_service)
-        _ = application.feedback.loop  # a setting of it that cannot be used is told now, not when the first event comes
+        loop = application.feedback.loop  # a setting of it that cannot be used is told now, not with the first event
+        if settings.retraining_enabled:
+            loop.deliver = application.retrain
     except BaseException:
         store.close()
         raise

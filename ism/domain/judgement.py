@@ -138,3 +138,5 @@ class Exposure:
     engine_scores: dict[str, float]
     offer: dict[str, Any]
     shown_at: datetime
+    receiver_kind: str = "company"
+    model_versions: dict[str, str] = field(default_factory=dict)

@@ -75,6 +75,8 @@ class Driver:
             claim, step.to, reason=step.reason, detail=step.detail, not_before=step.not_before, at=parts.clock()
         )
         _log.info("Job %s of %s: %s -> %s. %s", job.job_id, job.model_name, job.state, step.to, step.reason)
+        if step.to in ENDED:
+            parts.ended(job.job_id)
         return True
 
     def _step(self, job: RetrainingJob, stop: Callable[[], bool]) -> Step | None:

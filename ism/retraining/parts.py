@@ -108,6 +108,7 @@ class Parts:
         train: as `ism.retraining.training.train`.
         search: None where nothing can search; such requests fail with the reason.
         policies: engine -> parameters that people decide about, such as its privacy.
+        ended: is told of every job that has ended, by whichever process ended it; may be told twice.
         clock: tells the time, UTC.
     """
 
@@ -122,6 +123,7 @@ class Parts:
     observations: Observations = field(default_factory=NothingSeen)
     text_model: Path | None = None
     policies: Mapping[str, Mapping[str, ParamValue]] = field(default_factory=dict)
+    ended: Callable[[str], None] = lambda job_id: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @property

@@ -6,10 +6,11 @@ import logging
 import threading
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 from ism.domain.errors import NotFoundError
-from ism.domain.retraining import JobMove, RetrainingJob
+from ism.domain.retraining import ENDED, JobMove, RetrainingJob, TriggerType
 from ism.engines import catalog
 from ism.retraining.config import checked_request
 from ism.retraining.driver import Driver
@@ -45,7 +46,11 @@ class AIRetrainingPipeline:
         return self.request(model_name, trigger_type, config).job_id
 
     def request(
-        self, model_name: str, trigger_type: str = "manual", config: Mapping[str, Any] | None = None
+        self,
+        model_name: str,
+        trigger_type: str = "manual",
+        config: Mapping[str, Any] | None = None,
+        job_id: str | None = None,
     ) -> RetrainingJob:
         """Store a request, durably, before it returns.
 
@@ -55,6 +60,7 @@ class AIRetrainingPipeline:
             config: ``retraining_type`` (``full``: the champion's parameters; ``adaptive``: a short search from them;
                 ``feedback_driven``: only where something new has matured; ``optimization``: a whole search),
                 ``n_trials``, ``timeout`` (s of the search), ``seed``.
+            job_id: names the job, where a request may be handed in twice: the second one gets the job of the first.
 
         Returns:
             the job; ``COALESCED`` where one of the model waits already.
@@ -63,11 +69,17 @@ class AIRetrainingPipeline:
             InvalidInputError: a value cannot be used.
             NotFoundError: there is no such engine.
         """
-        given = checked_request(trigger_type, config)
+        given, trigger = checked_request(trigger_type, config), cast("TriggerType", trigger_type)
         if model_name not in catalog.names():
             raise NotFoundError("engine", model_name)
-        made = RetrainingJob(uuid.uuid4().hex, model_name, trigger_type, given, "REQUESTED", self._parts.clock())  # type: ignore[arg-type]  # checked above
+        if job_id is not None:
+            with suppress(NotFoundError):
+                return self._parts.store.get_job(job_id)
+        name = job_id or uuid.uuid4().hex
+        made = RetrainingJob(name, model_name, trigger, given, "REQUESTED", self._parts.clock())
         job = self._parts.store.add_job(made)
+        if job.state in ENDED:
+            self._parts.ended(job.job_id)
         if self._background:
             self.start()
             self._wake.set()

@@ -39,6 +39,13 @@ class LabelTables:
                 found[row["recommendation_id"]] = Exposure(**row)
         return found
 
+    def shown(self, after: datetime, until: datetime) -> list[Exposure]:
+        """All that was shown in a time, in order."""
+        request = schema.request.c
+        query = _exposures().where(request.created_at > after, request.created_at <= until)
+        ordered = query.order_by(request.created_at, request.request_id, schema.recommendation.c.rank)
+        return [Exposure(**row) for row in self._connection.execute(ordered).mappings()]
+
     def views(self, after: datetime, until: datetime) -> list[tuple[str, int, float]]:
         """Identifier, rank and fused score of all that was shown in a time, for the examination model."""
         table = schema.recommendation
@@ -166,6 +173,14 @@ class LabelTables:
         query = select(table).where(table.c.version.in_(newest)).order_by(table.c.version)
         return [Label(**row) for row in self._connection.execute(query).mappings()]
 
+    def labels_of(self, recommendation_ids: Iterable[str]) -> list[Label]:
+        """Every label that some recommendations ever had, oldest first."""
+        found: list[Label] = []
+        for some in chunks(recommendation_ids):
+            query = select(tables.label).where(tables.label.c.recommendation_id.in_(some))
+            found += [Label(**row) for row in self._connection.execute(query).mappings()]
+        return sorted(found, key=lambda label: label.version)
+
     def label_history(self, recommendation_id: str) -> list[Label]:
         """Every label that a recommendation ever had, oldest first."""
         table = tables.label
@@ -217,7 +232,12 @@ def chunks(identifiers: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _exposures() -> Select[Any]:
-    renamed = {"shown_at": schema.request.c.created_at.label("shown_at"), "offer": schema.request.c.offer}
+    request = schema.request.c
+    renamed = {
+        "shown_at": request.created_at.label("shown_at"),
+        "offer": request.offer,
+        "model_versions": request.model_versions,
+    }
     columns = [renamed.get(item.name, _column(schema.recommendation, item.name)) for item in fields(Exposure)]
     return select(*columns).join_from(schema.recommendation, schema.request)
 

@@ -135,3 +135,19 @@ def test_commands_do_the_same_on_the_folder(application, make_version):
     failed = ism("retrain", "matching", code=1)
     assert "no exchange to learn from" in failed.stderr
     assert "SNAPSHOTTED" in failed.stderr
+
+
+def test_what_feedback_asks_for_becomes_one_job_and_is_worked_off(application):
+    loop = application.feedback.loop
+    application.warm_up()
+    loop.triggering.ask("matching", "It is time.", "me")
+    assert loop.turn().delivered == 1
+    asked = loop.triggering.requests()[0]
+    for _ in range(200):
+        job = application.retraining.pipeline.job(asked.request_id)
+        if job.status == "failed" and loop.triggering.requests()[0].state == "finished":
+            break
+        time.sleep(0.05)
+    assert "no exchange to learn from" in job.error_message  # the market of this test is empty
+    assert loop.triggering.requests()[0].state == "finished"
+    assert loop.turn().delivered == 0

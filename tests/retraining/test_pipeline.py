@@ -366,6 +366,21 @@ def test_what_was_trained_can_be_made_again_from_the_ledger(make, store, setting
     assert told["artifact"] == version.artifact
 
 
+def test_a_request_that_comes_twice_is_one_job_and_its_end_is_told(store, settings, clock):
+    counting.fill(store)
+    ended = []
+    parts = replace(parts_on(store, settings, clock, search=None), ended=ended.append)
+    pipeline = AIRetrainingPipeline(parts, background=False)
+    job = pipeline.request("counting", "feedback", job_id="asked-by-feedback")
+    assert pipeline.request("counting", "feedback", job_id="asked-by-feedback").job_id == job.job_id
+    assert len(pipeline.jobs()) == 1
+    joined = pipeline.request("counting", "feedback", job_id="another")
+    assert (joined.state, ended) == ("COALESCED", ["another"])
+    pipeline.run_due()
+    assert pipeline.job(job.job_id).status == "completed"
+    assert ended == ["another", "asked-by-feedback"]
+
+
 def test_what_people_decided_about_an_engine_reaches_its_training(store, settings, clock):
     """Privacy is policy, not a parameter that the champion or a search could bring along."""
     counting.fill(store)
