@@ -200,6 +200,15 @@ class Settings(BaseSettings):
     )
     retraining_bake_hours: float = Field(24.0, ge=0, description="How long a promoted model is watched, hours.")
     retraining_kept_versions: int = Field(10, ge=2, description="Versions of a model whose files are kept.")
+    retraining_dropped_raters: float = Field(
+        0.01,
+        ge=0,
+        lt=1,
+        description="Share of raters, the most influential ones, without whom a model must still be better.",
+    )
+    mlflow_tracking_uri: str | None = Field(
+        None, description="MLflow server, or database, to which retraining jobs are logged; none when empty."
+    )
     retraining_auto_deploy: bool = Field(True, description="Whether what passed the gate goes on by itself.")
 
     @field_validator("admin_key")

@@ -11,6 +11,7 @@ from ism.data.text import TextEncoder
 from ism.domain.errors import NotFoundError
 from ism.domain.retraining import Deployment, ModelVersion
 from ism.engines import catalog
+from ism.retraining.mlflow_log import check_installed, try_log_job
 from ism.retraining.observed import CanaryOutcomes, LiveAlarm
 from ism.retraining.opening import parts_of
 from ism.retraining.pipeline import AIRetrainingPipeline
@@ -53,6 +54,9 @@ class Retraining:
         search = None if optimizer is None else OptimizerSearch(optimizer)
         parts = replace(parts_of(store, encoder, settings, watch, search), ended=self._finish)
         self.pipeline, self._registry, self._triggering = AIRetrainingPipeline(parts), parts.registry, triggering
+        self._looks, self._mlflow = parts.store.looks, settings.mlflow_tracking_uri
+        if self._mlflow is not None:
+            check_installed()
         if watch is not None:
             wait = timedelta(days=settings.retraining_canary_wait_days)
             watch.outcomes_of = CanaryOutcomes(store, parts.registry, wait, lambda: datetime.now(UTC))
@@ -112,6 +116,9 @@ class Retraining:
         self.pipeline.close()
 
     def _finish(self, job_id: str) -> None:
+        if self._mlflow is not None:
+            job = self.pipeline.job(job_id)
+            try_log_job(self._mlflow, job, [look for look in self._looks(job.model_name) if look.job_id == job_id])
         with suppress(NotFoundError):  # a job that nobody's feedback asked for
             self._triggering.finish(job_id)
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from ism.data.text import TextEncoder
 from ism.engines.process import Limits
+from ism.retraining.comparison import GatePolicy
 from ism.retraining.config import RetrainingConfig
 from ism.retraining.evidence import StoreEvidence
 from ism.retraining.parts import NothingSeen, Observations, Parts, Search
@@ -27,6 +28,7 @@ def config_of(settings: Settings) -> RetrainingConfig:
         bake=timedelta(hours=settings.retraining_bake_hours),
         kept_versions=settings.retraining_kept_versions,
         auto_deploy=settings.retraining_auto_deploy,
+        gate=GatePolicy(dropped_raters=settings.retraining_dropped_raters),
     )
 
 
