@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -111,9 +111,8 @@ _last = threading.local()  # engines ask for the same pairs one after the other:
 
 
 def _content(offers: OfferArrays, rows: Rows | None) -> tuple[bytes | None, ...]:
-    """What was asked, by value: arrays may be filled again by their owner."""
-    columns = (getattr(offers, column.name).tobytes() for column in fields(offers))
-    return (None if rows is None else np.asarray(rows).tobytes(), *columns)
+    """What was asked, by value."""
+    return (None if rows is None else np.asarray(rows).tobytes(), *offers.content())
 
 
 def _described(market: Market, index: VoteIndex, offers: OfferArrays, rows: Rows | None) -> Floats:

@@ -70,6 +70,11 @@ class Receivers:
         return np.asarray(np.isfinite(self.need_terms).any(axis=1), dtype=bool)
 
     @cached_property
+    def by_kind(self) -> tuple[Rows, Rows]:
+        """Rows of the companies, and rows of the sectors."""
+        return np.flatnonzero(~self.sector), np.flatnonzero(self.sector)
+
+    @cached_property
     def sector(self) -> npt.NDArray[np.bool_]:
         """``[n]`` whether the receiver is a sector."""
         return np.asarray([kind == "sector" for kind in self.kinds], dtype=bool)
@@ -140,6 +145,10 @@ class OfferArrays:
     def terms(self) -> Floats:
         """``[q, 3]`` quantity, price and hazard, as in `Receivers.need_terms`."""
         return np.stack([self.quantity, self.price, self.hazard], axis=1)
+
+    def content(self) -> tuple[bytes, ...]:
+        """All columns by value, to recognise offers again: arrays may be filled anew by their owner."""
+        return tuple(getattr(self, column.name).tobytes() for column in fields(self))
 
     def take(self, rows: Rows) -> OfferArrays:
         """The offers at ``rows``, in that order."""
@@ -217,6 +226,11 @@ def column(values: Sequence[float | None]) -> Floats:
 
 
 _SAMPLE = 2048
+
+
+def top_of_kinds(receivers: Receivers, values: Floats, count: int) -> Rows:
+    """Rows of the ``count`` companies and of the ``count`` sectors with the largest of ``[n]`` values, ascending."""
+    return np.unique(np.concatenate([rows[top_rows(values[rows], count)] for rows in receivers.by_kind]))
 
 
 def top_rows(values: Floats, count: int) -> Rows:

@@ -9,6 +9,8 @@ is learnt from data, so neither can tell anything about data.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ism.data.features import need_similarity
@@ -54,10 +56,13 @@ def offer_columns(offers: OfferArrays) -> Floats:
     return out
 
 
+@lru_cache(maxsize=4)
 def projection(dimension: int) -> Floats:
-    """``[dimension, TEXT_COLUMNS]`` random signs that keep lengths on average; the same everywhere."""
+    """``[dimension, TEXT_COLUMNS]`` random signs that keep lengths on average; the same everywhere, and read-only."""
     signs = np.random.default_rng(dimension).integers(0, 2, (dimension, TEXT_COLUMNS)) * 2 - 1
-    return np.asarray(signs / np.sqrt(TEXT_COLUMNS), dtype=np.float32)
+    found = np.asarray(signs / np.sqrt(TEXT_COLUMNS), dtype=np.float32)
+    found.flags.writeable = False
+    return found
 
 
 def _hash_into(out: Floats, codes: Ints) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ism.data.market import Floats, Market, OfferArrays, Rows, top_rows
+from ism.data.market import Floats, Market, OfferArrays, Rows, top_of_kinds
 from ism.domain.engine import Reason
 from ism.domain.errors import EngineError, NotFittedError
 from ism.engines.base import Engine, Param, ParamValue, Snapshot
 from ism.engines.federated.columns import OFFER_COLUMNS, PAIR_COLUMNS, offer_columns, pair_columns
-from ism.engines.federated.model import FACTORS, PAIR, Bins, Parameters, bins_of_market
+from ism.engines.federated.model import FACTORS, PAIR, Bins, Parameters, Places, bins_of_market
 from ism.engines.federated.parts import part_reasons, utility_parts
 from ism.engines.federated.plan import SPACE, Plan
 from ism.engines.federated.privacy import NO_NOISE, ledger
@@ -51,7 +51,7 @@ class FederatedEngine(Engine):
         self._bins = Bins(())
         self._parameters: Parameters | None = None
         self._report: dict[str, Any] = {}
-        self._places: weakref.WeakKeyDictionary[Market, Rows] = weakref.WeakKeyDictionary()
+        self._places: weakref.WeakKeyDictionary[Market, Places] = weakref.WeakKeyDictionary()
 
     @classmethod
     def search_space(cls) -> dict[str, Param]:
@@ -102,7 +102,9 @@ class FederatedEngine(Engine):
         """``[q, n]`` in 0..1; see `Engine.score`."""
         learned = self._learned()
         rows = np.arange(len(market.receivers), dtype=np.intp) if rows is None else rows
-        utility = offer_columns(offers) @ learned.of_receivers(self._places_of(market)[rows]).T
+        places = self._places_of(market)
+        distinct, back = np.unique(places.of[rows], return_inverse=True)
+        utility = (offer_columns(offers) @ learned.of_receivers(places.distinct[distinct]).T)[:, back]
         utility = utility + pair_columns(market, offers, rows) @ learned.pair
         return np.asarray(1.0 / (1.0 + np.exp(_CENTRE - utility)), dtype=np.float32)
 
@@ -111,9 +113,9 @@ class FederatedEngine(Engine):
         learned, places = self._learned(), self._places_of(market)
         if not len(self._bins.names):
             return np.zeros(0, dtype=np.intp)
-        worth = np.append(learned.factors @ offer_columns(offers)[0], np.float32(0.0))[places].sum(axis=1)
-        kinds = (np.flatnonzero(~market.receivers.sector), np.flatnonzero(market.receivers.sector))
-        return np.unique(np.concatenate([rows[top_rows(worth[rows], count)] for rows in kinds]))
+        by_bin = np.append(learned.factors @ offer_columns(offers)[0], np.float32(0.0))
+        worth = by_bin[places.distinct].sum(axis=1)[places.of]
+        return top_of_kinds(market.receivers, worth, count)
 
     def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
         """The parts of the utility that speak for the pair, in words; see `Engine.explain`."""
@@ -124,7 +126,8 @@ class FederatedEngine(Engine):
         """Parts of the utility: they add up to the logit of the score (plus a constant)."""
         learned = self._learned()
         one, rows = offers.take(np.asarray([offer], dtype=np.intp)), np.asarray([row], dtype=np.intp)
-        factors = learned.of_receivers(self._places_of(market)[rows])[0]
+        places = self._places_of(market)
+        factors = learned.of_receivers(places.distinct[places.of[rows]])[0]
         return utility_parts(offer_columns(one)[0] * factors, pair_columns(market, one, rows)[0, 0] * learned.pair)
 
     def save(self, folder: Path) -> None:
@@ -159,10 +162,9 @@ class FederatedEngine(Engine):
             raise NotFittedError(self.name)
         return self._parameters
 
-    def _places_of(self, market: Market) -> Rows:
+    def _places_of(self, market: Market) -> Places:
         """Bins of all receivers of a market, found once for each market."""
         places = self._places.get(market)
         if places is None:
-            everyone = np.arange(len(market.receivers), dtype=np.intp)
-            places = self._places[market] = self._bins.of(market.receivers, everyone)
+            places = self._places[market] = Places.among(self._bins, market.receivers)
         return places

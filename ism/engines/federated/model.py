@@ -48,12 +48,36 @@ class Bins:
 
     def of(self, receivers: Receivers, rows: Rows) -> Rows:
         """``[n, 3]`` rows of factors of the receivers at ``rows``; ``len(names)`` where there is none."""
-        none = len(self.names)
+        none, place = len(self.names), self.place
         out = np.full((len(rows), 3), none, dtype=np.intp)
-        for place, row in enumerate(rows):
-            for column, name in enumerate(_bins_of(receivers, int(row))):
-                out[place, column] = self.place.get(name, none) if name else none
+        codes = receivers.nace[rows, 2]
+        own = np.flatnonzero(~receivers.sector[rows] | (codes < 0))  # a sector is its class, where it has one
+        out[own, 0] = [place.get(f"company:{receivers.ids[row]}", none) for row in rows[own].tolist()]
+        for column, kind, given in ((1, "class", codes), (2, "division", receivers.nace[rows, 0])):
+            known, back = np.unique(given, return_inverse=True)
+            found = [place.get(f"{kind}:{code}", none) if code >= 0 else none for code in known.tolist()]
+            out[:, column] = np.asarray(found, dtype=np.intp)[back]
         return out
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """The bins of many receivers, of which most have the same as others of their sector.
+
+    Attributes:
+        distinct: ``[u, 3]`` rows of factors (`Bins.of`).
+        of: ``[n]`` row of each receiver in ``distinct``.
+    """
+
+    distinct: Rows
+    of: Rows
+
+    @classmethod
+    def among(cls, bins: Bins, receivers: Receivers) -> Places:
+        """Of all receivers."""
+        every = bins.of(receivers, np.arange(len(receivers), dtype=np.intp))
+        distinct, back = np.unique(every, axis=0, return_inverse=True)
+        return cls(distinct, back.ravel())
 
 
 def bins_of_market(market: Market) -> Bins:

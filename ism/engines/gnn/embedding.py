@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +26,7 @@ from ism.engines.gnn.forward import (
     offer_states,
     precedent_states,
 )
-from ism.engines.gnn.paths import PathIndex, count_paths, distances, path_index
+from ism.engines.gnn.paths import PathIndex, count_paths, distances, of_receivers, path_index
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,11 @@ class Embedding:
     lived: dict[str, Rows]
     nodes: dict[str, Floats]
     ends: Ends
+
+    @cached_property
+    def turned_distance(self) -> Floats:
+        """``[len(DISTANCES), n]``: ``ends.distance``, one measure after the other."""
+        return np.ascontiguousarray(self.ends.distance.T)
 
     def told(self, kind: str, precedent: int) -> Rows:
         """Nodes of a type that a precedent speaks to; of ``taken``, the sectors of who took it."""
@@ -95,15 +103,44 @@ def embed_offers(weights: Weights, market: Embedding, offers: OfferNodes) -> End
 
 def utilities(weights: Weights, market: Embedding, offers: OfferArrays, rows: Rows | None = None) -> Floats:
     """``[q, n]`` how much each offer and receiver belong together, on the scale of a logit."""
-    joined = offer_nodes(market.graph, offers)
-    asked, home = embed_offers(weights, market, joined), market.ends
-    product, bias, distance = (
-        part if rows is None else part[rows] for part in (home.product, home.bias, home.distance)
-    )
-    out = np.asarray(asked.product @ product.T + bias, dtype=np.float32)
-    out += count_paths(market.index, joined).weighed(weights["paths"], rows)
+    asked, home = _asked(weights, market, offers), market.ends
+    product, bias = (home.product, home.bias) if rows is None else (home.product[rows], home.bias[rows])
+    turned = market.turned_distance if rows is None else market.turned_distance[:, rows]
+    out = np.asarray(asked.ends.product @ product.T + bias, dtype=np.float32)
+    out += of_receivers(market.index, asked.paths, rows)
     for q in range(len(offers)):
         if np.isfinite(offers.latitude[q] + offers.longitude[q]):
-            away = distances(market.index, offers, q, rows)
-            out[q] += (asked.distance[q] + weights["distances"]) @ away + np.einsum("nk,kn->n", distance, away)
+            own = asked.ends.distance[q] + weights["distances"]
+            for away, weight, also in zip(distances(market.index, offers, q, rows), turned, own, strict=True):
+                out[q] += away * (weight + also)
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the network says of offers in a market, before any receiver is looked at.
+
+    Attributes:
+        market, offers: what it is about; the market is held weakly: a thread that rests must not keep an old one alive.
+        ends: the offers' last layer.
+        paths: `PathCounts.weighed`.
+    """
+
+    market: weakref.ref[Embedding]
+    offers: tuple[bytes, ...]
+    ends: Ends
+    paths: Floats
+
+
+_last = threading.local()  # an offer is proposed for and then scored: each thread keeps its last answer
+
+
+def _asked(weights: Weights, market: Embedding, offers: OfferArrays) -> _Asked:
+    content, last = offers.content(), getattr(_last, "answer", None)
+    if isinstance(last, _Asked) and last.market() is market and last.offers == content:
+        return last
+    joined = offer_nodes(market.graph, offers)
+    paths = count_paths(market.index, joined).weighed(weights["paths"])
+    answer = _Asked(weakref.ref(market), content, embed_offers(weights, market, joined), paths)
+    _last.answer = answer
+    return answer

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ism.data.market import Floats, Market, OfferArrays, Rows, top_rows
+from ism.data.market import Floats, Market, OfferArrays, Rows, top_of_kinds
 from ism.domain.engine import Reason
 from ism.domain.errors import EngineError, NotFittedError
 from ism.engines.base import Engine, Param, ParamValue, Snapshot
@@ -77,9 +77,7 @@ class GnnEngine(Engine):
     def propose(self, market: Market, offers: OfferArrays, count: int) -> Rows:
         """The best companies and the best sectors, found by scoring them all."""
         weights, embedding = self._at(market)
-        worth, sector = utilities(weights, embedding, offers)[0], market.receivers.sector
-        kinds = np.flatnonzero(~sector), np.flatnonzero(sector)
-        return np.unique(np.concatenate([rows[top_rows(worth[rows], count)] for rows in kinds])).astype(np.intp)
+        return top_of_kinds(market.receivers, utilities(weights, embedding, offers)[0], count)
 
     def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
         """The edges whose removal lowers the score most, each with the score that would be left."""

@@ -50,6 +50,17 @@ class PathIndex:
     points: Floats
 
     @cached_property
+    def axes(self) -> Floats:
+        """``[3, n]``: ``points``, one axis after the other."""
+        return np.ascontiguousarray(self.points.T)
+
+    @cached_property
+    def sectors(self) -> tuple[Rows, Rows]:
+        """``[3, u]`` distinct columns of ``sector_of``, and ``[n]`` which of them each receiver has."""
+        distinct, back = np.unique(self.sector_of, axis=1, return_inverse=True)
+        return distinct, back.ravel()
+
+    @cached_property
     def live(self) -> Rows:
         """Columns of paths, of the ``len(KINDS) * len(ENDS)``, that lead anywhere."""
         coo = self.counts.tocoo()
@@ -104,21 +115,30 @@ class PathCounts:
             out[:, :, place] = shares[kind :: len(KINDS)].toarray()[:, places[end][rows]]
         return out
 
-    def weighed(self, weights: Floats, rows: Rows | None) -> Floats:
-        """``columns(rows) @ weights``, ``[q, n]``, without making the columns."""
+    def weighed(self, weights: Floats) -> Floats:
+        """``[q, n + sectors + 1]`` what the paths to each end are worth; the last is nobody's."""
         asked, ends = self.shares.shape[0] // len(KINDS), self.shares.shape[1]
         coo = self.shares.tocoo()
         offer, kind = np.divmod(coo.row, len(KINDS))
         value = coo.data * weights.reshape(len(KINDS), len(ENDS))[kind, self.index.end[coo.col]]
         summed = np.bincount(offer.astype(np.int64) * (ends + 1) + coo.col, value, asked * (ends + 1))
-        found: Floats = summed.astype(np.float32).reshape(asked, ends + 1)
-        size = len(self.index.points)
-        out = found[:, :size] if rows is None else found[:, rows]
-        if ends == size:
-            return out
-        for level in self.index.sector_of:
-            out = np.asarray(out + found[:, level if rows is None else level[rows]], dtype=np.float32)
-        return out
+        return summed.astype(np.float32).reshape(asked, ends + 1)
+
+
+def of_receivers(index: PathIndex, ends: Floats, rows: Rows | None) -> Floats:
+    """``[q, n]`` sums of what leads to each receiver and to its sectors.
+
+    Args:
+        index: of the market.
+        ends: ``[q, n + sectors + 1]``, from `PathCounts.weighed`.
+        rows: receivers, all by default.
+    """
+    distinct, which = index.sectors
+    theirs = ends[:, distinct].sum(axis=1)
+    size = len(index.points)
+    if rows is None:
+        return np.asarray(ends[:, :size] + theirs[:, which], dtype=np.float32)
+    return np.asarray(ends[:, rows] + theirs[:, which[rows]], dtype=np.float32)
 
 
 def count_paths(index: PathIndex, offers: OfferNodes) -> PathCounts:
@@ -142,16 +162,20 @@ def count_paths(index: PathIndex, offers: OfferNodes) -> PathCounts:
 def distances(index: PathIndex, offers: OfferArrays, offer: int, rows: Rows | None) -> Floats:
     """``[len(DISTANCES), n]`` closeness at several scales, log of the distance, and whether it is known; else 0."""
     here = sphere_points(offers.latitude[offer : offer + 1], offers.longitude[offer : offer + 1])[0]
-    there = index.points if rows is None else index.points[rows]
-    out = np.zeros((len(DISTANCES), len(there)), dtype=np.float32)
-    gap = there - here
-    square = np.einsum("nk,nk->n", gap, gap) * np.float32(EARTH_RADIUS_KM**2)  # of the chord, in km^2
+    there = index.axes if rows is None else index.axes[:, rows]
+    out = np.zeros((len(DISTANCES), there.shape[1]), dtype=np.float32)
+    square = np.zeros(there.shape[1], dtype=np.float32)
+    for axis, own in zip(there, here, strict=True):
+        gap = axis - own
+        square += gap * gap
+    square *= np.float32(EARTH_RADIUS_KM**2)  # of the chord, in km^2
     known = np.isfinite(square)
-    square = square if known.all() else np.where(known, square, np.float32(np.inf))
+    if not known.all():
+        square = np.where(known, square, np.float32(np.inf))
     for row, scale in enumerate(SCALES_KM):
         np.divide(1.0, 1.0 + square * np.float32(scale**-2), out=out[row])
     out[-1] = known
-    out[-2] = np.log1p(np.where(known, square, 0.0) * np.float32(SCALES_KM[0] ** -2))
+    out[-2] = np.log(1.0 + np.where(known, square, np.float32(0.0)) * np.float32(SCALES_KM[0] ** -2))
     return out
 
 
