@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from ism.data.market import Floats, Ints, Market, OfferArrays, Rows, distance_km, top_rows
-from ism.data.votes import VoteIndex
+from ism.data.market import Floats, Ints, Market, OfferArrays, Receivers, Rows, distance_km, top_rows
+from ism.data.votes import Coded, VoteIndex, material_cosine, steady
 
 KERNELS = (
     "any",
@@ -53,7 +53,6 @@ FEATURES = tuple(f"{kernel}@{level}" for kernel in KERNELS for level in LEVELS) 
 
 _TEXT_WIDTH = 0.1  # a cosine of 0.9 votes with 1/e
 _SAME_TEXT = 0.97
-_COSINE_STEPS = np.float32(4096.0)
 _PRIOR_VOTES = 1.0  # votes nobody cast, so that a single weak vote is not a share of 1
 
 
@@ -119,8 +118,8 @@ def _described(market: Market, index: VoteIndex, offers: OfferArrays, rows: Rows
     rows = np.arange(len(market.receivers), dtype=np.intp) if rows is None else rows
     votes = len(KERNELS) * len(LEVELS)
     out = np.zeros((len(offers), len(rows), len(FEATURES)), dtype=np.float32)
-    cosine = _steady(offers.vectors @ index.materials.T)
-    need = _steady(need_similarity(market, offers, rows))
+    cosine = material_cosine(index.materials, offers.vectors)
+    need = steady(need_similarity(market, offers, rows))
     proposed: _Kernels | None = getattr(_last, "kernels", None)  # those that the same offer was just proposed with
     known = proposed is not None and proposed.are_of(market, index, offers)
     for q in range(len(offers)):
@@ -132,11 +131,6 @@ def _described(market: Market, index: VoteIndex, offers: OfferArrays, rows: Rows
             out[q, :, level : votes : len(LEVELS)] = share[index.bins[level][rows]]
         out[q, :, votes:] = _pair(case, rows, need[q], kernels)
     return out
-
-
-def _steady(cosine: Floats) -> Floats:
-    """Cosines without what rounding adds: it differs with the size of the batch, and trees would split on it."""
-    return np.asarray(np.rint(cosine * _COSINE_STEPS) / _COSINE_STEPS, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +160,7 @@ _PROPOSING = tuple(KERNELS.index(name) for name in ("text", "ewc_code", "text_do
 
 def voted_receivers(market: Market, index: VoteIndex, offers: OfferArrays, count: int) -> Rows:
     """Receivers with most votes for a single offer, ``count`` for each of five kernels; all of them have precedents."""
-    case = _Case(market, index, offers, 0, _steady(offers.vectors @ index.materials.T)[0])
+    case = _Case(market, index, offers, 0, material_cosine(index.materials, offers.vectors)[0])
     kernels = _kernels(case)
     _last.kernels = _Kernels(weakref.ref(market), weakref.ref(index), _content(offers, None), kernels)
     votes = np.add.reduceat(kernels[list(_PROPOSING)], index.starts, axis=1)
@@ -175,7 +169,29 @@ def voted_receivers(market: Market, index: VoteIndex, offers: OfferArrays, count
 
 
 def need_similarity(market: Market, offers: OfferArrays, rows: Rows | None = None) -> Floats:
-    """``[q, n]`` cosine of each offer with what each receiver asks for most closely; 0 where nothing is asked for."""
+    """``[q, n]`` cosine of each offer with what each receiver asks for most closely; 0 where nothing is asked for.
+
+    The array is read-only: engines that ask for the same pairs one after the other share it.
+    """
+    asked, last = _content(offers, rows), getattr(_last, "needs", None)
+    if isinstance(last, _Needs) and last.receivers() is market.receivers and last.asked == asked:
+        return last.values
+    values = _need_similarity(market, offers, rows)
+    values.flags.writeable = False
+    _last.needs = _Needs(weakref.ref(market.receivers), asked, values)
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """The last answer of `need_similarity`; the receivers are held weakly, as in `_Answer`."""
+
+    receivers: weakref.ref[Receivers]
+    asked: tuple[bytes | None, ...]
+    values: Floats
+
+
+def _need_similarity(market: Market, offers: OfferArrays, rows: Rows | None) -> Floats:
     receivers = market.receivers
     vectors, owner = receivers.needs, receivers.need_owner
     count = len(receivers)
@@ -200,12 +216,12 @@ def _kernels(case: _Case) -> Floats:
         index.material
     ]
     text, same = close[index.material], (case.cosine > _SAME_TEXT).astype(np.float32)[index.material]
-    ewc, donor = _same(past.ewc, offers.ewc[q]), _same(past.donor_nace, offers.nace[q])
+    ewc, donor = _same(index.ewc, offers.ewc[q]), _same(index.donor_nace, offers.nace[q])
     near20, near100, near400 = _near(case)
     kernels = [
-        np.ones(len(past)), text, same, co_taken, ewc[:, 2], ewc[:, 1], ewc[:, 0], donor[:, 2], donor[:, 0], text * (0.2
-        + 0.8 * donor[:, 0]), ewc[:, 1] * donor[:, 0], near20, near100, near400, text * near100, same * near400,
-        co_taken * near100, donor[:, 0] * near400,
+        np.ones(len(past), np.float32), text, same, co_taken, ewc[2], ewc[1], ewc[0], donor[2], donor[0],
+        text * (np.float32(0.2) + np.float32(0.8) * donor[0]), ewc[1] * donor[0], near20, near100, near400,
+        text * near100, same * near400, co_taken * near100, donor[0] * near400,
     ]  # fmt: skip
     return np.asarray(kernels, dtype=np.float32)
 
@@ -220,8 +236,10 @@ def _near(case: _Case) -> tuple[Floats, Floats, Floats]:
     return near20, near100, near400
 
 
-def _same(codes: Ints, own: Ints) -> Floats:
-    return np.asarray((codes == own) & (own >= 0), dtype=np.float32)
+def _same(codes: Coded, own: Ints) -> Floats:
+    """``[3, p]`` 1 where a precedent's code is the offer's, by level."""
+    same = (codes.distinct == own) & (own >= 0)
+    return same.T.astype(np.float32)[:, codes.of]
 
 
 def _shares(cast: Floats, total: Floats, ballots: sparse.csr_matrix) -> Floats:
@@ -243,10 +261,11 @@ def _pair(case: _Case, rows: Rows, need: Floats, kernels: Floats) -> Floats:
         out[:, 3] = np.nan_to_num(away - index.usual[rows])
     out[:, 4] = np.nan_to_num(index.usual[rows])
     out[:, 5] = (home.nace[rows, 0] == own) & (own >= 0)
-    best = np.zeros((len(home), 2), dtype=np.float32)
-    if len(index.voted):
-        codes = kernels[KERNELS.index("ewc_code")], kernels[KERNELS.index("ewc_subchapter")]
-        best[index.voted, 0] = np.maximum.reduceat(case.cosine[index.material], index.starts)
-        best[index.voted, 1] = np.maximum.reduceat(np.maximum(codes[0], 0.5 * codes[1]), index.starts)
-    out[:, 6:8] = best[rows]
+    place = index.voted_place[rows]
+    took = np.flatnonzero(place >= 0)
+    if len(took):
+        voters, starts = index.voters(place[took])
+        codes = kernels[KERNELS.index("ewc_code")][voters], kernels[KERNELS.index("ewc_subchapter")][voters]
+        out[took, 6] = np.maximum.reduceat(case.cosine[index.material[voters]], starts)
+        out[took, 7] = np.maximum.reduceat(np.maximum(codes[0], 0.5 * codes[1]), starts)
     return out

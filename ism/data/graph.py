@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ism.data.market import Floats, Ints, Market, OfferArrays, Rows
-from ism.data.votes import vote_index
+from ism.data.votes import material_cosine, vote_index
 
 CODE_WIDTH = 32
 PLACE_WIDTH = 24
@@ -30,7 +30,6 @@ _MATERIALS = 5  # closest materials that an offer is joined to
 _TEXT_WIDTH = 0.1  # a cosine of 0.9 weighs 1/e
 _UNRELATED = 0.3  # a cosine below joins nothing
 _STRANGE = 0.05  # weight of no material at all
-_COSINE_STEPS = np.float32(4096.0)
 _LEVEL = 10_000_000  # keys of one level lie below those of the next
 _OCTAVES = 4
 
@@ -275,7 +274,7 @@ def alike_weights(materials: Floats, text: Floats, gone: npt.NDArray[np.bool_]) 
 
 def _cosine(texts: Floats, materials: Floats) -> Floats:
     """Without what rounding adds: it differs with the size of the batch."""
-    return np.asarray(np.minimum(np.rint(texts @ materials.T * _COSINE_STEPS) / _COSINE_STEPS, 1.0), dtype=np.float32)
+    return np.minimum(material_cosine(materials, texts), np.float32(1.0))
 
 
 def _edge_weights(cosine: Floats) -> Floats:

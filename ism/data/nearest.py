@@ -1,9 +1,9 @@
 """The needs that are closest in meaning to an offer: exactly the closest ones, without reading every number.
 
-A product with all vectors is bound by memory, not by arithmetic. So the vectors are turned once, such that a third of
-their coordinates carries most of their length (principal axes). For an offer this third gives each cosine up to the
-product of the two lengths that it leaves out (Cauchy-Schwarz); only needs that could still be among the closest are
-compared in full. Where that leaves too many, all are compared.
+A product with all vectors is bound by memory, not by arithmetic. So the vectors are turned once, such that their first
+coordinates carry most of their length (principal axes). For an offer, the coordinates that were read give each cosine
+up to the product of the two lengths that they leave out (Cauchy-Schwarz). They are read in stages: a sixth of them for
+all needs, the next ones only for needs that could still be among the closest, and what is left in full.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from ism.data.text import Vectors
 
 _WORTH_IT = 20_000  # needs; below, one product is as fast
 _SAMPLE = 4096  # vectors that the axes are taken from
-_PART = 3  # one coordinate in three is read
+_STAGES = (6, 3, 1.5)  # a sixth, a third, two thirds of the coordinates
+_MANY = 2  # where more than one need in two is left, reading all in order is faster than picking
 _ROUNDING = 1e-5
-_MOST = 4  # one need in four compared in full costs as much as all in order
 
 
 @dataclass(frozen=True)
-class _Turned:
-    """Vectors on principal axes.
+class _Stage:
+    """Some of the coordinates on principal axes.
 
     Attributes:
-        axes: ``[d, d // 3]`` orthonormal.
-        heads: ``[k, d // 3]`` coordinates on the axes.
-        rests: ``[k]`` length of what the axes leave out.
+        axes: ``[d, c]`` orthonormal.
+        values: ``[k, c]`` coordinates on the axes.
+        rests: ``[k]`` length of what these and the stages before leave out.
     """
 
     axes: Floats
-    heads: Floats
+    values: Floats
     rests: Floats
 
 
-_turned: weakref.WeakKeyDictionary[Receivers, _Turned] = weakref.WeakKeyDictionary()
+_turned: weakref.WeakKeyDictionary[Receivers, tuple[_Stage, ...]] = weakref.WeakKeyDictionary()
 
 
 def closest_needs(receivers: Receivers, vector: Floats, count: int) -> Rows:
@@ -46,28 +46,42 @@ def closest_needs(receivers: Receivers, vector: Floats, count: int) -> Rows:
     needs = receivers.needs
     if count <= 0 or len(needs) < max(_WORTH_IT, 4 * count):
         return top_rows(needs @ vector, count)
-    turned = _turned.get(receivers)
-    if turned is None:
-        turned = _turned[receivers] = _turn(needs)  # two threads may both make it, to the same result
-    head = vector @ turned.axes
-    low = turned.heads @ head
-    least = float((needs[top_rows(low, count)] @ vector).min())  # so many are at least this close
-    left_out = _left_out(vector, head)
-    possible = np.flatnonzero(low + left_out * turned.rests >= least - _ROUNDING)
-    if len(possible) > len(needs) // _MOST:
-        return top_rows(needs @ vector, count)
+    stages = _turned.get(receivers)
+    if stages is None:
+        stages = _turned[receivers] = _turn(needs)  # two threads may both make it, to the same result
+    possible, low = np.arange(len(needs), dtype=np.intp), np.zeros(len(needs), dtype=np.float32)
+    whole, read = float(vector @ vector), 0.0
+    for stage in stages:
+        head = vector @ stage.axes
+        read += float(head @ head)
+        low += _product(stage.values, possible, head)
+        least = float((needs[possible[top_rows(low, count)]] @ vector).min())  # so many are at least this close
+        left_out = np.float32(max(whole - read, 0.0) ** 0.5)
+        rests = stage.rests if len(possible) == len(needs) else stage.rests[possible]
+        kept = np.flatnonzero(low + left_out * rests >= least - _ROUNDING)
+        possible, low = possible[kept], low[kept]
     return possible[top_rows(needs[possible] @ vector, count)]
 
 
-def _turn(needs: Vectors) -> _Turned:
+def _product(values: Floats, rows: Rows, head: Floats) -> Floats:
+    if len(rows) == len(values):
+        return np.asarray(values @ head)
+    if len(rows) > len(values) // _MANY:
+        return np.asarray((values @ head)[rows])
+    return np.asarray(values[rows] @ head)
+
+
+def _turn(needs: Vectors) -> tuple[_Stage, ...]:
     sample = needs[:: max(1, len(needs) // _SAMPLE)].astype(np.float64)
     _, axes = np.linalg.eigh(sample.T @ sample)
-    kept = np.ascontiguousarray(axes[:, ::-1][:, : max(1, needs.shape[1] // _PART)], dtype=np.float32)
-    heads = needs @ kept
-    return _Turned(kept, heads, _left_out(needs, heads))
-
-
-def _left_out(whole: Floats, head: Floats) -> Floats:
-    """Length of what the axes leave out of each vector."""
-    squares = np.square(whole).sum(axis=-1) - np.square(head).sum(axis=-1)
-    return np.asarray(np.sqrt(np.maximum(squares, 0.0)), dtype=np.float32)
+    axes = np.asarray(axes[:, ::-1], dtype=np.float32)
+    stages: list[_Stage] = []
+    start, left = 0, np.einsum("kd,kd->k", needs, needs)
+    for part in _STAGES:
+        end = max(start + 1, int(needs.shape[1] / part))
+        kept = np.ascontiguousarray(axes[:, start:end])
+        values = needs @ kept
+        left = np.maximum(left - np.einsum("kc,kc->k", values, values), 0.0)
+        stages.append(_Stage(kept, values, np.sqrt(left)))
+        start = end
+    return tuple(stages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from dataclasses import dataclass
 
@@ -10,6 +11,25 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ism.data.market import Floats, Ints, Market, Rows, distance_km
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Codes of many precedents, of which few are distinct.
+
+    Attributes:
+        distinct: ``[u, 3]`` by level.
+        of: ``[p]`` row of each precedent in ``distinct``.
+    """
+
+    distinct: Ints
+    of: Rows
+
+    @classmethod
+    def among(cls, codes: Ints) -> Coded:
+        """Of ``[p, 3]`` codes."""
+        distinct, back = np.unique(codes, axis=0, return_inverse=True)
+        return cls(distinct, back.ravel())
 
 
 @dataclass(frozen=True)
@@ -24,6 +44,8 @@ class VoteIndex:
         materials: unit vectors of the distinct material texts.
         profiles: sparse ``[materials, n]``, rows of length 1: who took which material.
         usual: ``[n]`` mean log distance over which a receiver was supplied; NaN where unknown.
+        voted_place: ``[n]`` place of each receiver in ``voted``, -1 where it has no precedent.
+        ewc, donor_nace: of the precedents.
     """
 
     ballots: tuple[sparse.csr_matrix, ...]
@@ -34,6 +56,16 @@ class VoteIndex:
     materials: Floats
     profiles: sparse.csr_matrix
     usual: Floats
+    voted_place: Rows
+    ewc: Coded
+    donor_nace: Coded
+
+    def voters(self, places: Rows) -> tuple[Rows, Rows]:
+        """Precedents of the receivers at ``places`` of ``voted``, one receiver after the other, and where each begins."""
+        ends = np.append(self.starts[1:], len(self.material))
+        sizes = ends[places] - self.starts[places]
+        starts = np.cumsum(sizes) - sizes
+        return np.arange(sizes.sum()) + np.repeat(self.starts[places] - starts, sizes), starts
 
 
 _indexes: weakref.WeakKeyDictionary[Market, VoteIndex] = weakref.WeakKeyDictionary()
@@ -45,6 +77,30 @@ def vote_index(market: Market) -> VoteIndex:
     if index is None:
         index = _indexes[market] = _prepared(market)  # two threads may both make it, to the same result
     return index
+
+
+_STEPS = np.float32(4096.0)
+_last = threading.local()  # engines ask for the same offer one after the other: each thread keeps its last answer
+
+
+def material_cosine(materials: Floats, vectors: Floats) -> Floats:
+    """``[q, materials]`` cosines of texts with ``VoteIndex.materials``; the array is read-only.
+
+    They come without what rounding adds: it differs with the size of the batch, and trees would split on it.
+    """
+    asked = vectors.tobytes()
+    last: tuple[weakref.ref[Floats], bytes, Floats] | None = getattr(_last, "answer", None)
+    if last is not None and last[0]() is materials and last[1] == asked:
+        return last[2]
+    cosine = steady(vectors @ materials.T)
+    cosine.flags.writeable = False
+    _last.answer = (weakref.ref(materials), asked, cosine)
+    return cosine
+
+
+def steady(cosine: Floats) -> Floats:
+    """Cosines in steps of 1/4096."""
+    return np.asarray(np.rint(cosine * _STEPS) / _STEPS, dtype=np.float32)
 
 
 def _prepared(market: Market) -> VoteIndex:
@@ -60,6 +116,8 @@ def _prepared(market: Market) -> VoteIndex:
     taken.data = np.log1p(taken.data)
     norms = np.sqrt(np.asarray(taken.multiply(taken).sum(axis=1)).ravel())
     profiles = sparse.diags(1.0 / np.maximum(norms, 1e-12)) @ taken
+    voted_place = np.full(len(receivers), -1, dtype=np.intp)
+    voted_place[voted] = np.arange(len(voted))
     return VoteIndex(
         ballots=tuple(level[0] for level in levels),
         bins=tuple(level[1] for level in levels),
@@ -69,6 +127,9 @@ def _prepared(market: Market) -> VoteIndex:
         materials=past.vectors[first],
         profiles=sparse.csr_matrix(profiles.astype(np.float32)),
         usual=_usual_distance(market, voted, starts),
+        voted_place=voted_place,
+        ewc=Coded.among(past.ewc),
+        donor_nace=Coded.among(past.donor_nace),
     )
 
 

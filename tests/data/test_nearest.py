@@ -31,9 +31,9 @@ def test_few_of_the_needs_are_compared_in_full(monkeypatch):
     whole = nearest.top_rows
     monkeypatch.setattr(nearest, "top_rows", lambda values, count: seen.append(len(values)) or whole(values, count))
     nearest.closest_needs(home, clustered(1, seed=2)[0], 50)
-    assert len(seen) == 2
     assert seen[0] == 25_000  # the short product
-    assert seen[1] < 25_000 // 4
+    assert seen == sorted(seen, reverse=True)
+    assert seen[-1] < 25_000 // 20
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 200])
