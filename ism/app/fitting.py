@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from ism.fusion.fit import fit_fusion
 from ism.fusion.store import save_fusion
 
 _HEAD = 8  # bytes that tell the length of a task
+_GIVES_WAY = 10  # niceness of a child in the background
+_LOOK_S = 0.2  # seconds between looks at whether a child shall be ended
 _SHOWN = 2000  # characters of what a child that failed had to say
 
 _log = logging.getLogger("ism")
@@ -42,6 +45,8 @@ class FittingTask:
         device: what training runs on: ``auto``, ``cpu`` or ``cuda``.
         folder: takes the fitted fusion; whole or not at all.
         policies: engine -> parameters that people decide about.
+        whole: whether these are all engines; else no fusion model is learnt yet.
+        background: gives way to every other process.
     """
 
     snapshot: Snapshot
@@ -51,21 +56,29 @@ class FittingTask:
     folder: Path
     policies: Mapping[str, Mapping[str, ParamValue]] = field(default_factory=dict)
     seed: int = 0
+    whole: bool = True
+    background: bool = False
 
     def run(self) -> None:
         """Fit, calibrate and write, in this process."""
+        if self.background:
+            os.nice(_GIVES_WAY)
         makers = {
             name: partial(catalog.make, name, self.encoder, self.device, self.policies.get(name)) for name in self.names
         }
-        save_fusion(fit_fusion(self.snapshot, makers, self.seed), self.folder)
+        save_fusion(fit_fusion(self.snapshot, makers, self.seed, models=self.whole), self.folder)
 
 
-def fit_apart(task: FittingTask, limit_s: float) -> None:
+def fit_apart(task: FittingTask, limit_s: float, stop: threading.Event | None = None) -> bool:
     """Run a task in a child process and wait for it.
 
     Args:
         task: what to fit.
         limit_s: longest time that it may take, in seconds; then the child is ended.
+        stop: ends the child when it is set.
+
+    Returns:
+        whether it was done; False when it was stopped.
 
     Raises:
         EngineError: the child failed or took too long; the folder is as it was before.
@@ -81,7 +94,7 @@ def fit_apart(task: FittingTask, limit_s: float) -> None:
         )
         try:
             _send(child, task)
-            child.wait(limit_s)
+            stopped = not _ended(child, limit_s, stop)
         except subprocess.TimeoutExpired as error:
             remedy = "Give it more time (ISM_FIT_SECONDS) or a smaller market."
             raise EngineError(f"Fitting the engines took longer than {limit_s:g} s and was ended. {remedy}") from error
@@ -91,9 +104,25 @@ def fit_apart(task: FittingTask, limit_s: float) -> None:
             if child.stdin is not None:
                 with suppress(BrokenPipeError):
                     child.stdin.close()
-        if child.returncode:
+        if not stopped and child.returncode:
             said.seek(0)
             raise _failure(child.returncode, said.read().decode("utf-8", "replace").strip())
+    return not stopped
+
+
+def _ended(child: subprocess.Popen[bytes], limit_s: float, stop: threading.Event | None) -> bool:
+    """Whether the child came to its end by itself; TimeoutExpired where it did not within the limit."""
+    end = time.monotonic() + limit_s
+    while stop is None or not stop.is_set():
+        left = max(end - time.monotonic(), 0.0)
+        try:
+            child.wait(left if stop is None else min(left, _LOOK_S))
+        except subprocess.TimeoutExpired:
+            if left <= _LOOK_S or stop is None:
+                raise
+        else:
+            return True
+    return False
 
 
 def main() -> None:

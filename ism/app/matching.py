@@ -14,6 +14,7 @@ import numpy as np
 
 from ism.app.deployed import Arm, Deployed, DeployedModels, Watch
 from ism.app.fitting import FittingTask, fit_apart
+from ism.app.later import FIRST, LaterEngines
 from ism.app.pairing import with_company
 from ism.app.sureness import sureness
 from ism.app.telling import hazard_of, reasons_for
@@ -79,12 +80,15 @@ class MatchService:
         encoder: turns texts into vectors.
         model_folder: holds the fitted engines; they are fitted on the market when it is empty.
         settings: of the application.
+        staged: whether engines that learn quickly answer while the others are still trained; else all are waited for.
 
     Attributes:
         watch: what is seen of a challenger.
     """
 
-    def __init__(self, store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings, staged: bool = False
+    ) -> None:
         self._store, self._encoder, self._settings = store, encoder, settings
         self._folder = model_folder / "serving"
         self._models = FusionRegistry(store)
@@ -93,6 +97,9 @@ class MatchService:
         self.watch = Watch()
         self._refreshing = threading.Lock()
         self._serving: _Serving | None = None
+        self._staged = staged
+        self._closing = threading.Event()
+        self._later: LaterEngines | None = None
 
     def refresh(self) -> None:
         """Read the market again if it changed; on the first call also load the engines, or fit them."""
@@ -113,7 +120,12 @@ class MatchService:
                 for model in self._base.fusion.models:
                     self._models.add(model)
                 serving = _Serving(built, self._promoted.load(self._base), read_on, generation)
+            first = self._serving is None
             self._serving = self._with_active(replace(serving, built=built, read_on=read_on), generation)
+            if first and self._lacking(self._base.fusion) and not self._closing.is_set():
+                task = self._task(built, _weighed(), background=True)
+                self._later = LaterEngines(task, self._settings.fit_seconds, self._install)
+                self._later.start()
 
     def match(self, offer: Offer, top: int = 20, filters: MatchFilters | None = None) -> MatchResult:
         """The ``top`` receivers for an offer, best first; logged before it is returned.
@@ -164,6 +176,13 @@ class MatchService:
         note = f"{buyer.name} would rank {rank} of {len(rows)} receivers compared for “{offer.material}”."
         return self._result(serving, offer, arrays, rows, scores, [place], (note,))
 
+    def close(self) -> None:
+        """End the threads, and what is still being trained; calling it again does nothing."""
+        self._closing.set()
+        if self._later is not None:
+            self._later.close()
+        self.watch.close()
+
     def status(self) -> dict[str, dict[str, str]]:
         """State of each component: ``ok``, ``degraded`` or ``down``, with a detail for people."""
         serving = self._serving
@@ -177,13 +196,9 @@ class MatchService:
             present = name in serving.fusion.engines
             parts[f"engine:{name}"] = {
                 "state": "ok" if present else "degraded",
-                "detail": _detail(serving, name) if present else ABSENT,
+                "detail": _detail(serving, name) if present else self._absence(name),
             }
         return parts
-
-    def close(self) -> None:
-        """End the threads."""
-        self.watch.close()
 
     def _swap(self, deployed: Deployed) -> None:
         with self._refreshing:
@@ -202,13 +217,49 @@ class MatchService:
         return self._serving
 
     def _fusion(self, built: BuiltMarket) -> FittedFusion:
-        names = _weighed()
-        if not (self._folder / "fusion.json").is_file():
-            snapshot, settings = Snapshot(built.market, built.groups), self._settings
-            policies = settings.engine_policies()
-            task = FittingTask(snapshot, tuple(names), self._encoder, settings.device, self._folder, policies)
-            fit_apart(task, settings.fit_seconds)
-        return load_fusion(self._folder, {name: partial(catalog.load, name, encoder=self._encoder) for name in names})
+        """What the folder holds; fitted first where that is nothing, or too little and all are waited for."""
+        there = (self._folder / "fusion.json").is_file()
+        fusion = self._load() if there else None
+        if fusion is not None and (self._staged or not self._lacking(fusion)):
+            return fusion
+        names = [name for name in _weighed() if name in FIRST] if self._staged else _weighed()
+        if not fit_apart(self._task(built, names), self._settings.fit_seconds, self._closing):
+            raise EngineError("The engines were not trained to the end: this process stops.")
+        return self._load()
+
+    def _task(self, built: BuiltMarket, names: Sequence[str], background: bool = False) -> FittingTask:
+        return FittingTask(
+            Snapshot(built.market, built.groups),
+            tuple(names),
+            self._encoder,
+            self._settings.device,
+            self._folder,
+            self._settings.engine_policies(),
+            whole=len(names) == len(_weighed()),
+            background=background,
+        )
+
+    def _load(self) -> FittedFusion:
+        loaders = {name: partial(catalog.load, name, encoder=self._encoder) for name in _weighed()}
+        return load_fusion(self._folder, loaders)
+
+    def _lacking(self, fusion: FittedFusion) -> set[str]:
+        return set(_weighed()) - set(fusion.engines)
+
+    def _absence(self, name: str) -> str:
+        return self._later.reason() if self._later is not None and name in _weighed() else ABSENT
+
+    def _install(self) -> None:
+        """Let the engines of the folder answer, from one request to the next."""
+        with self._refreshing:
+            if self._serving is None or self._closing.is_set():
+                return
+            generation = self._models.generation()
+            self._base = Arm(self._load(), versions(self._folder))
+            for model in self._base.fusion.models:
+                self._models.add(model)
+            serving = replace(self._serving, deployed=self._promoted.load(self._base))
+            self._serving = self._with_active(serving, generation)
 
     def _with_active(self, serving: _Serving, generation: int) -> _Serving:
         """The same, fused by the model that is active."""
@@ -247,7 +298,7 @@ class MatchService:
             _match(serving, offer, offers, rows, scores, place, rank, f"{request}-{rank}")
             for rank, place in enumerate(places, start=1)
         )
-        missing = {name: ABSENT for name in serving.fusion.weights if name not in serving.fusion.engines}
+        missing = {name: self._absence(name) for name in serving.fusion.weights if name not in serving.fusion.engines}
         result = MatchResult(request, offer, matches, missing, serving.versions, now, (*notes, *_notes(offer)))
         self._log(result, scores, places)
         return result

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -78,6 +78,7 @@ class Application:
         self.feedback = AIFeedbackOrchestrator(store, settings, encoder)
         self._make_matcher = make_matcher
         self._matcher: Matcher | None = None
+        self._made: Matcher | None = None  # perhaps still starting
         self._failure: str | None = None
         self._closed = False
         self._warming = threading.Lock()
@@ -157,6 +158,7 @@ class Application:
 
                     start_market(self.store)
                 matcher = self._make_matcher(self.store, self.encoder, self.settings.data_dir / "models", self.settings)
+                self._made = matcher
                 matcher.refresh()
             except Exception as error:
                 self._failure = _failure(error)
@@ -240,7 +242,7 @@ class Application:
         """Release everything; calling it again does nothing."""
         with self._parts_lock:
             self._closed = True
-            parts = (self._tuning, self._retraining, self._matcher)
+            parts = (self._tuning, self._retraining, self._made)
         for part in parts:
             end = getattr(part, "close", None)  # not every matcher has threads to end
             if end is not None:
@@ -281,7 +283,8 @@ def open_application(settings: Settings, make_matcher: MakeMatcher | None = None
     Args:
         settings: every knob.
         make_matcher: builds the matching service; the real one by default.
-        warm: whether to load market and engines before returning.
+        warm: whether to load market and all engines before returning; else `warm_up` is called later, and engines that
+            take long to train follow while the others answer.
 
     Raises:
         ConfigurationError: the text model, or a setting of feedback, cannot be used.
@@ -294,7 +297,7 @@ def open_application(settings: Settings, make_matcher: MakeMatcher | None = None
     store = open_store(settings)
     try:
         encoder = CachedEncoder(model, settings.data_dir / "cache" / "vectors.sqlite3")
-        application = Application(settings, store, encoder, make_matcher or _match_service)
+        application = Application(settings, store, encoder, make_matcher or partial(_match_service, staged=not warm))
         loop = application.feedback.loop  # a setting of it that cannot be used is told now, not with the first event
         if settings.retraining_enabled:
             loop.deliver = application.retrain
@@ -344,10 +347,10 @@ class _KnownCompanies:
         return self._known.intersection(identifiers)
 
 
-def _match_service(store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings) -> Matcher:
+def _match_service(store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings, staged: bool) -> Matcher:
     from ism.app.matching import MatchService  # noqa: PLC0415 - engines load only where something is matched
 
-    return MatchService(store, encoder, model_folder, settings)
+    return MatchService(store, encoder, model_folder, settings, staged)
 
 
 def _failure(error: Exception) -> str:

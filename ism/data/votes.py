@@ -61,7 +61,7 @@ class VoteIndex:
     donor_nace: Coded
 
     def voters(self, places: Rows) -> tuple[Rows, Rows]:
-        """Precedents of the receivers at ``places`` of ``voted``, one receiver after the other, and where each begins."""
+        """Precedents of the receivers at ``places`` of ``voted``, receiver after receiver, and where each begins."""
         ends = np.append(self.starts[1:], len(self.material))
         sizes = ends[places] - self.starts[places]
         starts = np.cumsum(sizes) - sizes

@@ -103,8 +103,17 @@ def open_world(market: Market, scores: Floats, rows: Rows | None, calibration: C
     return out
 
 
-def fit_fusion(snapshot: Snapshot, engines: Mapping[str, EngineFactory], seed: int = 0) -> FittedFusion:
-    """Fit every engine on all of the snapshot; calibrations and fusion models on folds that twins of it did not see."""
+def fit_fusion(
+    snapshot: Snapshot, engines: Mapping[str, EngineFactory], seed: int = 0, *, models: bool = True
+) -> FittedFusion:
+    """Fit every engine on all of the snapshot; calibrations and fusion models on folds that twins of it did not see.
+
+    Args:
+        snapshot: what is known.
+        engines: engine -> how to make it.
+        seed: of everything random.
+        models: whether fusion models are learnt; not where engines are still to come.
+    """
     evidence = out_of_fold(snapshot, engines, seed)
     calibrations = {name: calibration_of(evidence, name) for name in engines}
     fitted = {}
@@ -112,8 +121,8 @@ def fit_fusion(snapshot: Snapshot, engines: Mapping[str, EngineFactory], seed: i
         engine = make()
         engine.fit(snapshot, None, seed)
         fitted[name] = engine
-    models, conformal = learnt(evidence, calibrations)
-    return FittedFusion(fitted, calibrations, models=models, conformal=conformal)
+    found, conformal = learnt(evidence, calibrations, models=models)
+    return FittedFusion(fitted, calibrations, models=found, conformal=conformal)
 
 
 def calibrate(snapshot: Snapshot, make: EngineFactory, seed: int = 0) -> Calibration:
@@ -127,7 +136,7 @@ def calibration_of(evidence: Evidence, engine: str) -> Calibration:
 
 
 def learnt(
-    evidence: Evidence, calibrations: Mapping[str, Calibration]
+    evidence: Evidence, calibrations: Mapping[str, Calibration], *, models: bool = True
 ) -> tuple[list[FusionModel], dict[str, Conformal]]:
     """Fusion models learnt from evidence, and the thresholds of their prediction sets of sectors, out of fold.
 
@@ -139,7 +148,7 @@ def learnt(
 
     said = [calibrations[name].of_lift(evidence.lifts[name]).astype(np.float64) for name in calibrations]
     pairs = learn.Pairs(np.stack(said, axis=1), list(calibrations), evidence.relevant, evidence.question, evidence.fold)
-    found = learn.learn(pairs)
+    found = learn.learn(pairs) if models else []
     usual = WeightedSum(DEFAULT_WEIGHTS).value(pairs.opinions())
     fused = {DEFAULT_MODEL: usual} | {each.model.model_id: each.unseen for each in found}
     sets = {model_id: _conformal(evidence, values) for model_id, values in fused.items()}
