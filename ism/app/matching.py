@@ -15,7 +15,7 @@ import numpy as np
 from ism.app.deployed import Arm, Deployed, DeployedModels, Watch
 from ism.app.fitting import FittingTask, fit_apart
 from ism.app.later import FIRST, LaterEngines
-from ism.app.pairing import with_company
+from ism.app.pairing import around, with_company
 from ism.app.sureness import sureness
 from ism.app.telling import hazard_of, reasons_for
 from ism.data.build import BuiltMarket, read_market
@@ -138,7 +138,7 @@ class MatchService:
         serving = self._current().answering(offer.company_id)
         offers = offer_arrays([offer], self._encoder)
         rows = _allowed(
-            retrieve(serving.built.market, offers, serving.fusion.engines.values()),
+            self._proposed(serving, offers),
             serving.built,
             offer,
             filters or MatchFilters(),
@@ -161,20 +161,38 @@ class MatchService:
         if not offers:
             raise InvalidInputError("seller.listings", [], "List at least one offer of the seller.")
         serving = self._current()
-        serving = replace(serving, built=with_company(serving.built, buyer, needs, self._encoder))
+        arrays = [offer_arrays([offer], self._encoder) for offer in offers]
+        proposed = [
+            _allowed(self._proposed(serving, each), serving.built, offer, MatchFilters())
+            for offer, each in zip(offers, arrays, strict=True)
+        ]
+        serving, candidates = self._with_buyer(serving, buyer, needs, proposed)
         row = serving.built.row_of[buyer.company_id]
         answers = []
-        for offer in offers:
-            arrays = offer_arrays([offer], self._encoder)
-            proposed = retrieve(serving.built.market, arrays, serving.fusion.engines.values())
-            rows = np.union1d(_allowed(proposed, serving.built, offer, MatchFilters()), [row]).astype(np.intp)
-            scores = serving.fusion.score(serving.built.market, arrays, rows)
+        for offer, asked, others in zip(offers, arrays, candidates, strict=True):
+            rows = np.union1d(others, [row]).astype(np.intp)
+            scores = serving.fusion.score(serving.built.market, asked, rows)
             place = int(np.searchsorted(rows, row))
             rank = 1 + int((scores.final[0] > scores.final[0, place]).sum())
-            answers.append((float(scores.final[0, place]), offer, arrays, rows, scores, place, rank))
-        _, offer, arrays, rows, scores, place, rank = max(answers, key=lambda answer: answer[0])
+            answers.append((float(scores.final[0, place]), offer, asked, rows, scores, place, rank))
+        _, offer, asked, rows, scores, place, rank = max(answers, key=lambda answer: answer[0])
         note = f"{buyer.name} would rank {rank} of {len(rows)} receivers compared for “{offer.material}”."
-        return self._result(serving, offer, arrays, rows, scores, [place], (note,))
+        return self._result(serving, offer, asked, rows, scores, [place], (note,))
+
+    @staticmethod
+    def _proposed(serving: _Serving, offers: OfferArrays) -> Rows:
+        return retrieve(serving.built.market, offers, serving.fusion.engines.values())
+
+    def _with_buyer(
+        self, serving: _Serving, buyer: Company, needs: Sequence[Listing], proposed: Sequence[Rows]
+    ) -> tuple[_Serving, list[Rows]]:
+        """Where a buyer can be compared with the receivers proposed for each offer, and the rows of these there."""
+        if buyer.company_id in serving.built.row_of:
+            return serving, list(proposed)
+        everybody = np.unique(np.concatenate(proposed)).astype(np.intp)
+        small, place = around(serving.built, everybody)
+        built = with_company(small, buyer, needs, self._encoder)
+        return replace(serving, built=built), [place[np.searchsorted(everybody, rows)] for rows in proposed]
 
     def close(self) -> None:
         """End the threads, and what is still being trained; calling it again does nothing."""

@@ -1,4 +1,10 @@
-"""A market with one company more, for a question about a buyer who is not listed."""
+"""A market with one company more, for a question about a buyer who is not listed.
+
+Engines prepare a market once and keep that as long as it lives. So candidates come from the market itself, and the
+buyer is compared with them in a small one beside it: the candidates, everybody who ever took something, and one
+receiver of each sector. Nobody else bears on a score: what engines prepare follows from precedents and from the sectors
+that there are.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,7 @@ import numpy as np
 
 from ism.data.build import BuiltMarket, need_terms
 from ism.data.codes import nace
-from ism.data.market import column, nace_levels
+from ism.data.market import Market, Receivers, Rows, column, nace_levels
 from ism.data.text import TextEncoder
 from ism.domain.market import Company, Listing
 
@@ -42,4 +48,52 @@ def with_company(built: BuiltMarket, company: Company, needs: Sequence[Listing],
         market=replace(built.market, receivers=receivers),
         companies=[*built.companies, company],
         row_of={**built.row_of, company.company_id: row},
+    )
+
+
+def around(built: BuiltMarket, candidates: Rows) -> tuple[BuiltMarket, Rows]:
+    """The part of a market that bears on the scores of some candidates.
+
+    Args:
+        built: the market.
+        candidates: rows of receivers, ascending.
+
+    Returns:
+        the part, with receivers in the same order, and the candidates' rows in it; the market itself where leaving the
+        rest out would hardly make it smaller.
+    """
+    market = built.market
+    home, past = market.receivers, market.precedents
+    _, one_each = np.unique(home.nace, axis=0, return_index=True)
+    kept = np.unique(np.concatenate([candidates, past.receiver, one_each, home.by_kind[1]])).astype(np.intp)
+    if len(kept) > len(home) // 2:
+        return built, candidates
+    place = np.full(len(home), -1, dtype=np.intp)
+    place[kept] = np.arange(len(kept))
+    part = Market(_taken(home, kept, place), replace(past, receiver=place[past.receiver]), market.generation)
+    small = replace(
+        built,
+        market=part,
+        companies=[built.companies[row] for row in kept.tolist()],
+        row_of={home.ids[row]: number for number, row in enumerate(kept.tolist())},
+    )
+    return small, place[candidates]
+
+
+def _taken(home: Receivers, kept: Rows, place: Rows) -> Receivers:
+    """The receivers at ``kept``; ``place`` is their new row, -1 for the others."""
+    needs = np.flatnonzero(place[home.need_owner] >= 0)
+    rows = kept.tolist()
+    return Receivers(
+        ids=[home.ids[row] for row in rows],
+        names=[home.names[row] for row in rows],
+        kinds=[home.kinds[row] for row in rows],
+        nace=home.nace[kept],
+        latitude=home.latitude[kept],
+        longitude=home.longitude[kept],
+        countries=[home.countries[row] for row in rows],
+        needs=home.needs[needs],
+        need_owner=place[home.need_owner[needs]],
+        need_texts=[home.need_texts[need] for need in needs.tolist()],
+        need_terms=home.need_terms[needs],
     )

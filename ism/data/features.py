@@ -239,7 +239,7 @@ def _near(case: _Case) -> tuple[Floats, Floats, Floats]:
 def _same(codes: Coded, own: Ints) -> Floats:
     """``[3, p]`` 1 where a precedent's code is the offer's, by level."""
     same = (codes.distinct == own) & (own >= 0)
-    return same.T.astype(np.float32)[:, codes.of]
+    return np.asarray(same.T.astype(np.float32)[:, codes.of])
 
 
 def _shares(cast: Floats, total: Floats, ballots: sparse.csr_matrix) -> Floats:

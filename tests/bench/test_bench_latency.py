@@ -89,12 +89,15 @@ def test_the_section_shows_ratio_and_memory():
         "receivers_scored": 700.0,
         "milliseconds": {"match": {"p50": 30.0, "p99": 41.0}, "bare": {"p50": 15.0, "p99": 20.0}},
         "ratio": {"p50": 2.0, "p99": 2.05},
+        "adds_milliseconds": {"matching": {"p50": 9.0, "p99": 12.0}, "gnn": {"p50": 3.0, "p99": 4.5}},
         "encode_milliseconds": {"p50": 9.0, "p99": 10.0},
         "peak_mib": 1023.4,
     }
     text = latency.section(found, "how it ran")
     assert "| match | 30.0 | 41.0 |" in text
     assert "| ratio (at most 3 at p99) | 2.00 | 2.05 |" in text
+    assert "| matching adds | 9.0 | 12.0 |" in text
+    assert "| gnn adds (at most 10 at p50) | 3.0 | 4.5 |" in text
     assert "1023 MiB (limit 1536)" in text
     assert "*simulated*" in text
 
@@ -112,8 +115,14 @@ def test_rounds_are_told_openly():
         "receivers_scored": 1.0,
         "milliseconds": rounds[0]["milliseconds"],
         "ratio": rounds[0]["ratio"],
+        "adds_milliseconds": {},
         "rounds": rounds,
         "encode_milliseconds": {"p50": 9.0, "p99": 10.0},
         "peak_mib": 1.0,
     }
     assert "3 of them: 1.00 to 6.00 at p50 and 1.00 to 6.00 at p99" in latency.section(found, "how")
+
+
+def test_what_an_engine_adds_is_the_match_less_the_one_without_it():
+    taken = {"match": np.full(10, 0.03), "bare": np.full(10, 0.01), "without gnn": np.full(10, 0.025)}
+    assert latency.told_of_round(taken)["adds"] == {"gnn": pytest.approx({"p50": 5.0, "p99": 5.0})}
