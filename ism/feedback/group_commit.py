@@ -3,12 +3,16 @@
 Each commit waits for the disk, so a thread takes all that has gathered since the last commit and writes it as one
 (group commit: DeWitt et al. 1984, "Implementation techniques for main memory database systems"). A writer is answered
 when the commit that holds its items is on disk, never before.
+
+A commit costs time of the processor too, as much for one item as for twenty. So where several came together last time,
+the thread lets some more gather first, for a few milliseconds at most; a writer who is alone never waits for company.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +24,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CLOSE_WAIT_S = 30.0
+_GATHER_S = 0.0005  # for each item of the last commit
+_MOST_GATHER_S = 0.005
 
 
 @dataclass(slots=True)
@@ -46,6 +52,7 @@ class GroupCommit(Generic[T, R]):
         self._changed = threading.Condition()
         self._closed = False
         self.commits = self.items = 0
+        self._company = 0  # items of the last commit, where they were of several writers
         self._thread = threading.Thread(target=self._run, name="feedback-writer", daemon=True)
         self._thread.start()
 
@@ -90,7 +97,9 @@ class GroupCommit(Generic[T, R]):
 
     def _run(self) -> None:
         while group := self._next_group():
-            results = self._attempt([item for waiting in group for item in waiting.items])
+            items = [item for waiting in group for item in waiting.items]
+            self._company = len(items) if len(group) > 1 else 0
+            results = self._attempt(items)
             if isinstance(results, Exception) and not isinstance(results, StorageError) and len(group) > 1:
                 for waiting in group:  # one of them cannot be written; the others must not suffer from it
                     self._answer([waiting], self._attempt(list(waiting.items)))
@@ -104,6 +113,9 @@ class GroupCommit(Generic[T, R]):
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
+        if self._company and not self._closed:
+            time.sleep(min(_GATHER_S * self._company, _MOST_GATHER_S))
+        with self._changed:
             group: list[_Waiting[T, R]] = []
             count = 0
             while self._waiting and (not group or count + len(self._waiting[0].items) <= self._most_items):
