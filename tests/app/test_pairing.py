@@ -1,4 +1,4 @@
-"""The small market in which a buyer who is not listed is compared: every engine says there what it says in the whole."""
+"""The small market for a buyer who is not listed: every engine says there what it says in the whole."""
 
 import numpy as np
 import pytest
