@@ -122,7 +122,8 @@ class MatchService:
                 serving = _Serving(built, self._promoted.load(self._base), read_on, generation)
             first = self._serving is None
             self._serving = self._with_active(replace(serving, built=built, read_on=read_on), generation)
-            if first and self._lacking(self._base.fusion) and not self._closing.is_set():
+            lacks = first and self._base is not None and bool(self._lacking(self._base.fusion))
+            if lacks and not self._closing.is_set():
                 task = self._task(built, _weighed(), background=True)
                 self._later = LaterEngines(task, self._settings.fit_seconds, self._install)
                 self._later.start()
