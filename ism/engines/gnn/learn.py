@@ -1,7 +1,8 @@
 """Training of the network: a softmax over receivers for every offer, stopped early on a fold of groups kept aside.
 
-It runs on one thread, so that the numbers are the same on a machine with any number of cores. On a GPU they are the same
-each time, too, and others than on a CPU: sums are added up in another order, and training may stop at another epoch.
+It runs on one thread, so that the numbers are the same on a machine with any number of cores. On a GPU they are the
+same each time, too, and others than on a CPU: sums are added up in another order, and training may stop at another
+epoch.
 """
 
 from __future__ import annotations
