@@ -27,6 +27,7 @@ RUNS = (
     "tuning",
     "retraining",
     "start",
+    "simulation",
 )
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 

@@ -41,7 +41,7 @@ intervals over topics. The best single run is the best on these very topics, whi
 
 **Against `ranx`.** Every method that both have, on every topic, with the same runs; *largest difference* is over all
 scores of all topics. *Times* are per topic, fused and sorted, both libraries warm, in one process, taking turns, median
-over topics: from each library's own form of the runs. *From dicts* also counts turning the runs into that form.
+over ten topics: from each library's own form of the runs. *From dicts* also counts turning the runs into that form.
 
 **Pairs.** Four engines' probabilities of a million pairs are drawn at random (*simulated*); the time is for scores and
 exact attributions, on one core.

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +19,7 @@ from ism.fusion.fit import fit_fusion
 from ism.fusion.methods import DEFAULT_MODEL
 
 Rows = list[dict[str, float]]
+Tried = tuple[Conformal, npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 _SIMULATIONS, _FAST_SIMULATIONS = 400, 20
 _GROUPS, _CANDIDATES = 40, 60
 
@@ -40,7 +46,7 @@ def simulated_group(rng: np.random.Generator) -> tuple[npt.NDArray[np.float64], 
 def simulated(count: int, seed: int = 0) -> Rows:
     """Sets from `_GROUPS` groups, asked about a new one, many times."""
     rng = np.random.default_rng(seed)
-    tried: list[tuple[Conformal, npt.NDArray[np.float64], npt.NDArray[np.bool_]]] = []
+    tried: list[Tried] = []
     for _ in range(count):
         seen = [simulated_group(rng) for _ in range(_GROUPS)]
         reached = [reach(*question) for scores, right in seen for question in zip(scores, right, strict=True)]
@@ -54,23 +60,30 @@ def simulated(count: int, seed: int = 0) -> Rows:
 def on_maestri(options: Options) -> Rows:
     """Sets of the default model, learnt on the other source groups, for each case whose receiver is a candidate."""
     path = required_file(options.folder() / cases_of.FILE)
-    cases, methods = maestri._prepared(path, options.fast)
-    tried = []
-    for group in np.unique(cases.groups).tolist():
-        split = cases.split(group)
-        fusion = fit_fusion(split.snapshot, methods.engines)
-        if DEFAULT_MODEL not in fusion.conformal:
-            continue
-        scores = fusion.score(split.snapshot.market, split.asked.arrays).final
-        for row, takers in zip(scores, split.takers, strict=True):
-            right = np.isin(np.arange(len(row)), takers)
-            tried.append((fusion.conformal[DEFAULT_MODEL], row.astype(np.float64), right))
+    cases, _ = maestri._prepared(path, options.fast)
+    work = partial(_left_out, path, options.fast)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(1, options.jobs), spawn) as pool:
+        tried = [item for part in pool.map(work, np.unique(cases.groups).tolist()) for item in part]
     return [_covered(tried, level) for level in LEVELS]
 
 
-def _covered(
-    tried: list[tuple[Conformal, npt.NDArray[np.float64], npt.NDArray[np.bool_]]], level: float
-) -> dict[str, float]:
+def _left_out(path: Path, fast: bool, group: int) -> list[Tried]:
+    """Every case of one source group, with the sets that the others teach."""
+    cases, methods = maestri._prepared(path, fast)
+    split = cases.split(group)
+    fusion = fit_fusion(split.snapshot, methods.engines)
+    sets = fusion.conformal.get(DEFAULT_MODEL)
+    if sets is None:
+        return []
+    scores = fusion.score(split.snapshot.market, split.asked.arrays).final
+    return [
+        (sets, row.astype(np.float64), np.isin(np.arange(len(row)), takers))
+        for row, takers in zip(scores, split.takers, strict=True)
+    ]
+
+
+def _covered(tried: list[Tried], level: float) -> dict[str, float]:
     sets = [conformal.prediction_set(scores, level) for conformal, scores, _ in tried]
     hits = [bool(right[places].any()) for places, (_, _, right) in zip(sets, tried, strict=True)]
     return {

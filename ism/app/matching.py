@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -40,7 +40,7 @@ from ism.retraining.opening import registry_of
 from ism.settings import Settings
 from ism.storage import Store
 
-_SECTOR_YIELDS = 0.5  # a sector is not shown beside a listed company of it that scores at least this part of its score
+SECTOR_YIELDS = 0.5  # a sector is not shown beside a listed company of it that scores at least this part of its score
 ABSENT = "No model of this engine is installed; the other engines share its weight."
 
 
@@ -81,14 +81,22 @@ class MatchService:
         model_folder: holds the fitted engines; they are fitted on the market when it is empty.
         settings: of the application.
         staged: whether engines that learn quickly answer while the others are still trained; else all are waited for.
+        clock: says what time it is, in UTC.
 
     Attributes:
         watch: what is seen of a challenger.
     """
 
     def __init__(
-        self, store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings, staged: bool = False
+        self,
+        store: Store,
+        encoder: TextEncoder,
+        model_folder: Path,
+        settings: Settings,
+        staged: bool = False,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._clock = clock
         self._store, self._encoder, self._settings = store, encoder, settings
         self._folder = model_folder / "serving"
         self._models = FusionRegistry(store)
@@ -113,8 +121,7 @@ class MatchService:
             if serving is not None and self._fresh(serving):
                 return  # another thread was faster
             generation = self._models.generation()
-            read_on = _today()
-            built = read_market(self._store, self._encoder, read_on)
+            built, read_on = self._market_of(serving)
             if serving is None:
                 self._base = Arm(self._fusion(built), versions(self._folder))
                 for model in self._base.fusion.models:
@@ -225,15 +232,32 @@ class MatchService:
                 serving = replace(self._serving, deployed=deployed)
                 self._serving = self._with_active(serving, self._models.generation())
 
+    def serving(self) -> tuple[BuiltMarket, FittedFusion]:
+        """Market and engines that answer now."""
+        serving = self._current()
+        return serving.built, serving.fusion
+
     def _fresh(self, serving: _Serving) -> bool:
-        unchanged = serving.built.market.generation == self._store.generation()
-        return unchanged and serving.read_on == _today() and serving.fusion_generation == self._models.generation()
+        return self._knows_market(serving) and serving.fusion_generation == self._models.generation()
+
+    def _knows_market(self, serving: _Serving) -> bool:
+        return serving.built.market.generation == self._store.generation() and serving.read_on == self._today()
 
     def _current(self) -> _Serving:
         self.refresh()
         if self._serving is None:  # refresh either sets it or raises
             raise EngineError("The matching service is not ready. Call refresh() first.")
         return self._serving
+
+    def _today(self) -> date:
+        return self._clock().date()
+
+    def _market_of(self, serving: _Serving | None) -> tuple[BuiltMarket, date]:
+        """The market; read again only where it changed, as fusion weights move with every outcome."""
+        if serving is not None and self._knows_market(serving):
+            return serving.built, serving.read_on
+        today = self._today()
+        return read_market(self._store, self._encoder, today), today
 
     def _fusion(self, built: BuiltMarket) -> FittedFusion:
         """What the folder holds; fitted first where that is nothing, or too little and all are waited for."""
@@ -312,7 +336,7 @@ class MatchService:
         places: Sequence[int],
         notes: tuple[str, ...],
     ) -> MatchResult:
-        request, now = uuid.uuid4().hex, datetime.now(UTC)
+        request, now = uuid.uuid4().hex, self._clock()
         matches = tuple(
             _match(serving, offer, offers, rows, scores, place, rank, f"{request}-{rank}")
             for rank, place in enumerate(places, start=1)
@@ -363,10 +387,6 @@ def _weighed() -> list[str]:
     return [name for name in catalog.names() if name in DEFAULT_WEIGHTS]
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
 def _allowed(rows: Rows, built: BuiltMarket, offer: Offer, filters: MatchFilters) -> Rows:
     """Rows that the filters let through; never the offering company itself."""
     home = built.market.receivers
@@ -400,7 +420,7 @@ def _shown(final: np.ndarray[tuple[int], np.dtype[np.float32]], rows: Rows, buil
     shown: list[int] = []
     for place in np.argsort(-final, kind="stable").tolist():
         row = rows[place]
-        if home.kinds[row] == "sector" and best.get(int(home.nace[row, 2]), 0.0) >= _SECTOR_YIELDS * final[place]:
+        if home.kinds[row] == "sector" and best.get(int(home.nace[row, 2]), 0.0) >= SECTOR_YIELDS * final[place]:
             continue
         shown.append(place)
         if len(shown) == top:

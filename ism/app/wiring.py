@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,7 @@ from ism.app.auth import Auth
 from ism.domain.errors import ConflictError, EngineError, InvalidInputError, IsmError
 from ism.domain.market import Company, Listing, Offer
 from ism.domain.match import MatchFilters, MatchResult
+from ism.feedback.arrival import utc_now
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
 from ism.settings import Settings
 from ism.storage import DEFAULT_DATASET, Store, open_store
@@ -23,11 +25,14 @@ from ism.storage import DEFAULT_DATASET, Store, open_store
 if TYPE_CHECKING:
     from ism.app.retraining import Retraining
     from ism.app.tuning import Tuning
+    from ism.data.build import BuiltMarket
     from ism.data.imports.importer import ImportReport
     from ism.data.imports.limits import Limits
     from ism.data.imports.templates import Kind, Value
     from ism.data.text import CachedEncoder, TextEncoder
     from ism.domain.feedback import RetrainingRequest
+    from ism.feedback.loop import FeedbackLoop
+    from ism.fusion.fit import FittedFusion
     from ism.fusion.layer import AIFusionLayer
 
 States = dict[str, dict[str, str]]
@@ -50,6 +55,10 @@ class Matcher(Protocol):
         """How well one buyer fits."""
         ...
 
+    def serving(self) -> tuple[BuiltMarket, FittedFusion]:
+        """Market and engines that answer now."""
+        ...
+
     def status(self) -> States:
         """Component -> ``state`` (``ok``, ``degraded``, ``down``) and ``detail``."""
         ...
@@ -66,16 +75,25 @@ class Application:
         store: is closed with the application.
         encoder: is closed with the application.
         make_matcher: builds the matching service; called once, by `warm_up`.
+        clock: says what time it is, in UTC.
 
     Attributes:
         auth: who may call.
         feedback: takes in what happened after a match.
     """
 
-    def __init__(self, settings: Settings, store: Store, encoder: CachedEncoder, make_matcher: MakeMatcher) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        encoder: CachedEncoder,
+        make_matcher: MakeMatcher,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.settings, self.store, self.encoder = settings, store, encoder
         self.auth = Auth(store)
-        self.feedback = AIFeedbackOrchestrator(store, settings, encoder)
+        self.feedback = AIFeedbackOrchestrator(store, settings, encoder, clock)
+        self.feedback.follow = self._teach
         self._make_matcher = make_matcher
         self._matcher: Matcher | None = None
         self._made: Matcher | None = None  # perhaps still starting
@@ -262,6 +280,11 @@ class Application:
     def _has_searches(self) -> bool:
         return self.settings.tuning_continuous or (self.settings.data_dir / "tuning").is_dir()
 
+    def _teach(self, loop: FeedbackLoop) -> int:
+        from ism.app.teaching import teach  # noqa: PLC0415 - numpy only where feedback is judged
+
+        return teach(self.store, self.fusion, loop)
+
     def _has_jobs(self) -> bool:
         from ism.domain.retraining import ENDED, MOVES  # noqa: PLC0415 - as small as the question
 
@@ -277,7 +300,13 @@ class Application:
         return {"state": "ok", "detail": "The database answers."}
 
 
-def open_application(settings: Settings, make_matcher: MakeMatcher | None = None, warm: bool = True) -> Application:
+def open_application(
+    settings: Settings,
+    make_matcher: MakeMatcher | None = None,
+    warm: bool = True,
+    clock: Callable[[], datetime] = utc_now,
+    simulated: bool = False,
+) -> Application:
     """Open the data folder and put the parts together; close the result, best by ``with``.
 
     Args:
@@ -285,6 +314,8 @@ def open_application(settings: Settings, make_matcher: MakeMatcher | None = None
         make_matcher: builds the matching service; the real one by default.
         warm: whether to load market and all engines before returning; else `warm_up` is called later, and engines that
             take long to train follow while the others answer.
+        clock: says what time it is, in UTC.
+        simulated: whether the folder is a simulation's, see `ism.storage.open_store`.
 
     Raises:
         ConfigurationError: the text model, or a setting of feedback, cannot be used.
@@ -294,10 +325,11 @@ def open_application(settings: Settings, make_matcher: MakeMatcher | None = None
     from ism.data.text import CachedEncoder, SentenceModel  # noqa: PLC0415 - as above
 
     model = BundledVectors(SentenceModel(settings.text_model))
-    store = open_store(settings)
+    store = open_store(settings, simulated)
     try:
         encoder = CachedEncoder(model, settings.data_dir / "cache" / "vectors.sqlite3")
-        application = Application(settings, store, encoder, make_matcher or partial(_match_service, staged=not warm))
+        make = make_matcher or partial(_match_service, staged=not warm, clock=clock)
+        application = Application(settings, store, encoder, make, clock)
         loop = application.feedback.loop  # a setting of it that cannot be used is told now, not with the first event
         if settings.retraining_enabled:
             loop.deliver = application.retrain
@@ -347,10 +379,17 @@ class _KnownCompanies:
         return self._known.intersection(identifiers)
 
 
-def _match_service(store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings, staged: bool) -> Matcher:
+def _match_service(
+    store: Store,
+    encoder: TextEncoder,
+    model_folder: Path,
+    settings: Settings,
+    staged: bool,
+    clock: Callable[[], datetime],
+) -> Matcher:
     from ism.app.matching import MatchService  # noqa: PLC0415 - engines load only where something is matched
 
-    return MatchService(store, encoder, model_folder, settings, staged)
+    return MatchService(store, encoder, model_folder, settings, staged, clock)
 
 
 def _failure(error: Exception) -> str:

@@ -28,11 +28,12 @@ _log = logging.getLogger("ism")
 
 @dataclass(frozen=True)
 class Turn:
-    """What one turn did: events judged, decisions put on record, requests handed on."""
+    """What one turn did: events judged, decisions put on record, requests handed on, outcomes that were followed."""
 
     judged: Judged
     decisions: tuple[RetrainingTrigger, ...]
     delivered: int
+    followed: int = 0
 
 
 class FeedbackLoop:
@@ -51,6 +52,7 @@ class FeedbackLoop:
         triggering: decisions and requests.
         review: what an operator can see and take back.
         deliver: takes retraining requests; they wait while it is None.
+        follow: learns from labels after a turn that wrote some, and after the first one; tells how many were new.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class FeedbackLoop:
         self.triggering = Triggering(store, self.rules, clock, models)
         self.review = Review(store, self.rules, clock)
         self.deliver: Deliver | None = None
+        self.follow: Callable[[FeedbackLoop], int] | None = None
+        self._behind = True  # labels may have been written before this process began
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._turning = threading.Lock()
@@ -77,7 +81,15 @@ class FeedbackLoop:
             judged = self.judge.judge()
             decisions = tuple(self.triggering.evaluate())
             delivered = self.triggering.deliver(self.deliver) if self.deliver is not None else 0
-            return Turn(judged, decisions, delivered)
+            return Turn(judged, decisions, delivered, self._followed(judged))
+
+    def _followed(self, judged: Judged) -> int:
+        self._behind = self._behind or judged.labels > 0
+        if self.follow is None or not self._behind:
+            return 0
+        count = self.follow(self)
+        self._behind = False  # only now: what could not be learnt is tried again
+        return count
 
     def catch_up(self) -> None:
         """Take a turn if events wait to be judged."""

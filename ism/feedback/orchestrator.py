@@ -37,6 +37,9 @@ class AIFeedbackOrchestrator:
         encoder: turns remarks into vectors; the sentence model that the settings name when not given.
         clock: says what time it is, in UTC.
 
+    Attributes:
+        follow: what `loop` hands matured labels to; set it before `loop` is first used.
+
     Raises:
         StorageError: the store cannot be opened; DataFolderInUseError when another process has it.
     """
@@ -55,6 +58,7 @@ class AIFeedbackOrchestrator:
             store = share.store
         self._store = store
         self._settings, self._encoder, self._clock = settings, encoder, clock
+        self.follow: Callable[[FeedbackLoop], int] | None = None
         self._loops: list[FeedbackLoop] = []
         self._pipeline = Pipeline(self._store.feedback, settings, clock)
         # Also runs when this is dropped or the program ends without `close`.
@@ -69,6 +73,7 @@ class AIFeedbackOrchestrator:
 
         encoder = self._encoder or SentenceModel(self._settings.text_model)
         loop = FeedbackLoop(self._store, self._settings, [*ENGINES, FUSION], encoder, self._clock)
+        loop.follow = self.follow
         self._loops.append(loop)
         return loop
 

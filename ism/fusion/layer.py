@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from ism.domain.engine import EngineOutput, FusionModel, FusionResult
 from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError
-from ism.domain.fusion import FusionSwitch, MaturedOutcomes, WeightStep
+from ism.domain.fusion import FusionSwitch, MaturedOutcome, MaturedOutcomes, WeightStep
 from ism.fusion.method import Fused, FusionMethod
 from ism.fusion.methods import DEFAULT_MODEL, method_of
 from ism.fusion.reciprocal_rank import ReciprocalRank
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ism.fusion")
 LEARNED_MODEL = "learned_weighted_sum"
+OUTCOME_MODEL = "outcome_stacking"
 LEAST_OUTCOMES = 30  # below, no weights are learnt from outcomes
 _HELD_OUT = 0.2  # of the outcomes, those that matured last, to measure by
 
@@ -180,11 +182,26 @@ class AIFusionLayer:
         """
         from ism.fusion.learn_outcomes import learned_model  # noqa: PLC0415 - the optimiser is needed here only
 
+        return self._learnt(outcomes, partial(learned_model, LEARNED_MODEL))
+
+    def learn_stacking(self, outcomes: MaturedOutcomes) -> FusionModel | None:
+        """As `learn`, but a stacking of all engines together, `OUTCOME_MODEL`.
+
+        Its order neither depends on how high an engine's probabilities are, nor suffers from the engines having chosen
+        what was shown (`ism.fusion.learn_outcomes`).
+        """
+        from ism.fusion.learn_outcomes import stacked_model  # noqa: PLC0415 - the optimiser is needed here only
+
+        return self._learnt(outcomes, partial(stacked_model, OUTCOME_MODEL))
+
+    def _learnt(
+        self, outcomes: MaturedOutcomes, model_from: Callable[[Sequence[MaturedOutcome], float], FusionModel]
+    ) -> FusionModel | None:
         rows = {row.recommendation_id: row for row in reversed(as_rows(outcomes)) if row.weight > 0}
         if len(rows) < LEAST_OUTCOMES:
             return None
         ordered = sorted(rows.values(), key=lambda row: (row.matured_at, row.recommendation_id))
-        model = learned_model(LEARNED_MODEL, ordered, _HELD_OUT)
+        model = model_from(ordered, _HELD_OUT)
         return self.registry.add(replace(model, last_updated=datetime.now(UTC)))
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ism.domain.errors import StorageError
+from ism.domain.errors import ConfigurationError, StorageError
 from ism.storage.base import Store
 from ism.storage.lock import FolderLock
 
@@ -14,16 +14,30 @@ if TYPE_CHECKING:
     from ism.storage.database import Database
 
 SQLITE_FILE = "ism.sqlite3"
+SIMULATED_MARK = "simulated.txt"  # a folder that holds it never holds real data
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, simulated: bool = False) -> Store:
     """The store that the settings name: PostgreSQL where ``database_url`` is set, else SQLite in ``data_dir``.
 
+    Args:
+        settings: name it.
+        simulated: whether a simulation asks, which gets a marked folder and nothing else.
+
     Raises:
-        ConfigurationError: ``database_url`` is no PostgreSQL URL.
+        ConfigurationError: ``database_url`` is no PostgreSQL URL, or what is simulated and what is real would mix.
         DataFolderInUseError: another process owns ``data_dir``.
         StorageError: the database cannot be reached, is unsafe, damaged, or newer than this program.
     """
+    marked = (settings.data_dir / SIMULATED_MARK).is_file()
+    if marked and not simulated:
+        raise ConfigurationError(
+            f"data_dir: {settings.data_dir} holds a simulated market, which only `ism simulate` opens. Name another."
+        )
+    if simulated and (settings.database_url is not None or not marked):
+        raise ConfigurationError(
+            "data_dir: a simulation works on a folder of its own, marked as such, and nowhere else."
+        )
     if settings.database_url is None:
         return open_sqlite(settings.data_dir)
     return open_postgres(settings.database_url.get_secret_value())

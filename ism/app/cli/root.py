@@ -164,6 +164,22 @@ def template(
 
 
 @app.command()
+def simulate(
+    days: Annotated[int, typer.Option(help="How many days to play.", min=1, max=365)] = 60,
+    seed: Annotated[int, typer.Option(help="Of luck and of what people do.", min=0)] = 0,
+    hostile: Annotated[float, typer.Option(help="Share of the actors who collude.", min=0.0, max=1.0)] = 0.1,
+    folder: Annotated[
+        Path | None, typer.Option(help="New or empty; keeps the market. By default it is thrown away.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch the system learn from a simulated market; real data are never touched."""
+    from ism.app.cli.simulate import simulate as run  # noqa: PLC0415 - not for `--help`
+
+    run(days, seed, hostile, folder, as_json)
+
+
+@app.command()
 def engines(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the engines and their state."""
     from ism.app.cli.match import engines as run  # noqa: PLC0415 - not for `--help`

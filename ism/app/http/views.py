@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict
 from typing import Any
 
@@ -34,6 +35,8 @@ def _match_view(match: Match, plain: dict[str, Any]) -> dict[str, Any]:
     reasons = [_reason_view(reason) for reason in match.reasons]
     return {
         "rank": match.rank,
+        "recommendation_id": match.recommendation_id,
+        "token": uuid.uuid4().hex,  # of what will be said of it
         "name": match.receiver.name,
         "is_company": match.receiver.kind == "company",
         "sector": phrases.sector(plain["receiver"]),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ism.app.http.access import App, api_router, get_caller, only
 from ism.app.http.schemas import Identifier
+from ism.domain.engine import FusionModel
 from ism.domain.fusion import FusionSwitch
 
 router = api_router("Fusion")
@@ -56,19 +57,7 @@ class FusionSwitchesAnswer(BaseModel):
 def fusion_models(application: App) -> FusionModelsAnswer:
     """Every model in its latest version, with its figures and whether it answers."""
     active = application.fusion.get_active_model()
-    models = [
-        FusionModelAnswer(
-            model_id=model.model_id,
-            model_type=model.model_type,
-            weights=model.weights,
-            parameters=_shown(model.parameters),
-            performance_metrics=model.performance_metrics,
-            version=model.version,
-            last_updated=model.last_updated,
-            is_active=model.model_id == active.model_id,
-        )
-        for model in application.fusion.get_fusion_models()
-    ]
+    models = [_answer(model, active.model_id) for model in application.fusion.get_fusion_models()]
     return FusionModelsAnswer(models=models, active_model=active.model_id)
 
 
@@ -84,10 +73,35 @@ def revert_fusion_model(application: App, request: Request) -> FusionSwitch:
     return application.fusion.revert(actor=get_caller(request).name)
 
 
+@router.post("/api/fusion/learn", dependencies=_MAY_SWITCH, summary="Learn a fusion model from outcomes")
+def learn_fusion_model(application: App) -> FusionModelAnswer:
+    """Learn a stacking of the engines from all matured outcomes and store it; it does not become active by itself.
+
+    Its figures are those of the last fifth of the outcomes, which a twin of it did not see.
+    """
+    from ism.app.teaching import learn  # noqa: PLC0415 - the optimiser is needed here only
+
+    model = learn(application.fusion, application.feedback.loop)
+    return _answer(model, application.fusion.get_active_model().model_id)
+
+
 @router.get("/api/fusion/switches", summary="List switches of the fusion model")
 def fusion_switches(application: App) -> FusionSwitchesAnswer:
     """The last hundred, newest first."""
     return FusionSwitchesAnswer(switches=application.fusion.switches())
+
+
+def _answer(model: FusionModel, active: str) -> FusionModelAnswer:
+    return FusionModelAnswer(
+        model_id=model.model_id,
+        model_type=model.model_type,
+        weights=model.weights,
+        parameters=_shown(model.parameters),
+        performance_metrics=model.performance_metrics,
+        version=model.version,
+        last_updated=model.last_updated,
+        is_active=model.model_id == active,
+    )
 
 
 def _shown(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -112,4 +112,4 @@ def take_turn(application: App) -> dict[str, Any]:
     """Judge what waits and look at the triggers, without waiting for the next time."""
     turn = application.feedback.loop.turn()
     counts = {name: getattr(turn.judged, name) for name in ("events", "labels", "held", "actors")}
-    return {**counts, "decisions": len(turn.decisions), "delivered": turn.delivered}
+    return {**counts, "decisions": len(turn.decisions), "delivered": turn.delivered, "followed": turn.followed}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.resources
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -15,11 +17,12 @@ from starlette.templating import Jinja2Templates
 
 from ism.app.auth import SESSION_SECONDS, Caller
 from ism.app.http import form as forms
-from ism.app.http.access import get_application
+from ism.app.http.access import WRITERS, get_application, get_caller, only
 from ism.app.http.guard import cookie_name, same_origin, session_cookie
-from ism.app.http.problems import RefusalError
+from ism.app.http.problems import RefusalError, of_error
 from ism.app.http.views import answer_view, reference_view
-from ism.domain.errors import EngineError, InvalidInputError
+from ism.app.verdict import actor_of, give_verdict, read_verdict
+from ism.domain.errors import EngineError, InvalidInputError, IsmError
 
 if TYPE_CHECKING:
     from starlette.datastructures import FormData
@@ -48,7 +51,25 @@ async def try_match(request: Request) -> Response:
         result = await run_sync(get_application(request).match, form.offer, _TOP)
     except (EngineError, InvalidInputError) as error:
         return _page(request, "match.html", 503, form=form, answer=None, failure=str(error))
-    return _page(request, "match.html", form=form, answer=answer_view(result))
+    may_tell = get_caller(request).role in WRITERS
+    return _page(request, "match.html", form=form, answer=answer_view(result), may_tell=may_tell)
+
+
+@router.post("/feedback", dependencies=[Depends(only(*WRITERS))])
+async def say(request: Request) -> Response:
+    """Record what a person says of a match, and show what that changed."""
+    given = {name: value for name, value in (await _form(request)).items() if isinstance(value, str)}
+    form = {name: given.get(name, "")[:200] for name in ("recommendation_id", "place")}
+    form["place"] = form["place"] if form["place"].isdecimal() else "0"
+    try:
+        change = await give_verdict(get_application(request), read_verdict(given), actor_of(get_caller(request)))
+    except IsmError as error:
+        status, token = of_error(error).status_code, uuid.uuid4().hex
+        more: dict[str, Any] = {**form, "failure": str(error), "token": token, "typed": given, "again": ""}
+        return _page(request, "verdict.html", status, change=None, **more)
+    again = urlencode({name: str(value) for name, value in change.offer.items() if name in forms.FIELDS})
+    found: dict[str, Any] = {**form, "token": uuid.uuid4().hex, "typed": {}, "again": again}
+    return _page(request, "verdict.html", change=change, **found)
 
 
 @router.get("/docs")

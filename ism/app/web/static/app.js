@@ -16,5 +16,26 @@ for (const form of document.querySelectorAll("form")) {
     button.disabled = false;
   });
 }
+// What came of a match is told in place; without this file the answer is a page of its own.
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-inline]")) return;
+  event.preventDefault();
+  const place = form.closest(".verdict");
+  const buttons = [...form.querySelectorAll("button")];
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  buttons.forEach((button) => { button.disabled = true; });
+  try {
+    const response = await fetch(form.action, { method: "POST", body });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const fresh = page.querySelector(".verdict");
+    if (!fresh) throw new Error(`answered ${response.status}`);
+    const told = document.importNode(fresh, true);
+    place.replaceWith(told);
+    (told.querySelector(".told") || told.querySelector("button")).focus(); // the pressed button is gone
+  } catch {
+    HTMLFormElement.prototype.submit.call(form); // the browser shows what went wrong
+  }
+});
 const wrong = document.querySelector("[aria-invalid='true']");
 if (wrong) wrong.focus();
