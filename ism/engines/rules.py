@@ -1,0 +1,92 @@
+"""The curated rules as columns of a pair, for engines that learn how much a rule is worth.
+
+The knowledge base is public: it is the same at every site of a federation, and looking at it tells nothing about
+anybody's exchanges. It lets a sector that nobody has supplied yet be found.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+
+import numpy as np
+
+from ism.data import knowledge
+from ism.data.knowledge.arrays import RuleArrays, rule_arrays, rule_support
+from ism.data.market import Floats, Market, OfferArrays, Rows
+from ism.data.text import TextEncoder
+from ism.engines.knowledge_graph.paths import MEETINGS, RuleRoutes, rule_routes, spread
+
+_SHARES = ("name", "code", "name_code_donor", "all")  # ways in which offer and rule meet, `MEETINGS`
+RULE_COLUMNS = (*(f"log_{name}" for name in _SHARES), *_SHARES)
+# Before anything was exchanged: a facilitator trusts a rule that names the material most.
+RULE_PRIOR = np.asarray([0.3, 0.2, 0.2, 0.3, 2.0, 1.0, 2.0, 2.0], dtype=np.float32)
+_FLOOR = 0.01  # shares below hardly count; they are compared by their logarithm above it
+
+
+@dataclass(frozen=True, eq=False)
+class MarketRules:
+    """The rules in a market: receivers that the same rules lead to stand in one *group*.
+
+    Attributes:
+        arrays: the rules.
+        routes: of one member of each group.
+        members: ``[groups]`` one receiver of each group.
+        group_of: ``[n]`` group of each receiver.
+    """
+
+    arrays: RuleArrays
+    routes: RuleRoutes
+    members: Rows
+    group_of: Rows
+
+    def columns(self, offers: OfferArrays) -> Floats:
+        """``[q, groups, len(RULE_COLUMNS)]``, non-negative; 0 where no rule leads."""
+        support, strength = rule_support(self.arrays, offers), self.arrays.strength[self.routes.order]
+        material = self.arrays.material[self.routes.order]
+        out = np.zeros((len(offers), len(self.members), len(RULE_COLUMNS)), dtype=np.float32)
+        for column, name in enumerate(_SHARES):
+            share = np.add.reduceat(MEETINGS[name](support)[:, material] * strength, self.routes.starts, axis=1)
+            share /= np.sqrt(np.square(share).sum(axis=1, keepdims=True)) + 0.02
+            led = spread(share, self.routes, self.members)
+            out[:, :, column], out[:, :, len(_SHARES) + column] = np.log1p(led / _FLOOR), led
+        return out
+
+    def worth(self, offers: OfferArrays, weights: Floats, rows: Rows | None = None) -> Floats:
+        """``[q, n]`` sum of the columns of each offer with the receivers at ``rows``, weighed."""
+        of = self.group_of if rows is None else self.group_of[rows]
+        return np.asarray((self.columns(offers) @ weights)[:, of], dtype=np.float32)
+
+
+class RuleBook:
+    """The rules, prepared for each market once.
+
+    Args:
+        encoder: gives the rules' names their vectors; must be the one that the market was built with.
+    """
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self._arrays = _arrays(encoder)
+        self._markets: weakref.WeakKeyDictionary[Market, MarketRules] = weakref.WeakKeyDictionary()
+
+    def at(self, market: Market) -> MarketRules:
+        """The rules in a market."""
+        found = self._markets.get(market)
+        if found is None:
+            routes = rule_routes(self._arrays, market)
+            targets = np.stack([routes.bin_of, routes.coarse_of], axis=1)
+            _, members, group_of = np.unique(targets, axis=0, return_index=True, return_inverse=True)
+            group_of = group_of.reshape(-1)
+            found = MarketRules(self._arrays, routes, members.astype(np.intp), group_of.astype(np.intp))
+            self._markets[market] = found  # two threads may both make it, to the same result
+        return found
+
+
+_known_arrays: dict[tuple[str, int], RuleArrays] = {}  # one for each sentence model in use: there are few
+
+
+def _arrays(encoder: TextEncoder) -> RuleArrays:
+    key = (encoder.name, encoder.dimension)
+    if key not in _known_arrays:
+        _known_arrays[key] = rule_arrays(knowledge.rules(), encoder)
+    return _known_arrays[key]
