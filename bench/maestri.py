@@ -119,7 +119,8 @@ def methods(encoder: TextEncoder) -> Methods:
         "tfidf_knn": baselines.tfidf_knn,
         "minilm_knn": baselines.minilm_knn,
     }
-    bare = {"knowledge_graph": engine_makers(encoder, use_rules=False)["knowledge_graph"]}
+    bare = engine_makers(encoder, use_rules=False)
+    bare.pop("matching")  # knows no rules anyway
     return Methods(engine_makers(encoder), bare, plain, [name for name in plain if name != "popularity"])
 
 

@@ -7,6 +7,7 @@ anybody's exchanges. It lets a sector that nobody has supplied yet be found.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +67,26 @@ class RuleBook:
     """
 
     def __init__(self, encoder: TextEncoder) -> None:
-        self._arrays = _arrays(encoder)
+        self._begin(_arrays(encoder))
+
+    @classmethod
+    def of_vectors(cls, vectors: Floats) -> RuleBook:
+        """The rules with the `vectors` of another book, for whoever has no encoder.
+
+        Raises:
+            ValueError: the vectors are those of other rules.
+        """
+        book = cls.__new__(cls)
+        book._begin(rule_arrays(knowledge.rules(), _Given(vectors)))
+        return book
+
+    @property
+    def vectors(self) -> Floats:
+        """``[names, d]`` of every name of each material."""
+        return self._arrays.vectors
+
+    def _begin(self, arrays: RuleArrays) -> None:
+        self._arrays = arrays
         self._markets: weakref.WeakKeyDictionary[Market, MarketRules] = weakref.WeakKeyDictionary()
 
     def at(self, market: Market) -> MarketRules:
@@ -80,6 +100,21 @@ class RuleBook:
             found = MarketRules(self._arrays, routes, members.astype(np.intp), group_of.astype(np.intp))
             self._markets[market] = found  # two threads may both make it, to the same result
         return found
+
+
+class _Given:
+    """Stands for the encoder that made the vectors."""
+
+    name = "given"
+
+    def __init__(self, vectors: Floats) -> None:
+        self._vectors, self.dimension = vectors, vectors.shape[1]
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """The vectors, if they are as many as the texts."""
+        if len(texts) != len(self._vectors):
+            raise ValueError(f"{len(self._vectors)} vectors were given for {len(texts)} names of the curated rules")
+        return self._vectors
 
 
 _known_arrays: dict[tuple[str, int], RuleArrays] = {}  # one for each sentence model in use: there are few

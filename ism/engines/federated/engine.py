@@ -71,9 +71,10 @@ class FederatedEngine(Engine):
         return {name: SPACE[name] for name in _TUNED}
 
     @classmethod
-    def of(cls, trained: Trained) -> FederatedEngine:
-        """An engine with the parameters of a finished federation."""
+    def of(cls, trained: Trained, rules: RuleBook | None = None) -> FederatedEngine:
+        """An engine with the parameters of a finished federation, and the rules that it used."""
         engine = cls()
+        engine._rules = rules
         engine._bins, engine._parameters, engine._report = trained.bins, trained.parameters, trained.report()
         return engine
 
@@ -154,7 +155,14 @@ class FederatedEngine(Engine):
         learned = self._learned()
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: np.ascontiguousarray(array) for name, array in learned.arrays().items()}, folder / _FILE)
-        write_about(folder, self.name, _FORMAT, bins=list(self._bins.names), report=self._report, use_rules=self._rules is not None)
+        write_about(
+            folder,
+            self.name,
+            _FORMAT,
+            bins=list(self._bins.names),
+            report=self._report,
+            use_rules=self._rules is not None,
+        )
 
     @classmethod
     def load(cls, folder: Path, encoder: TextEncoder | None = None) -> FederatedEngine:

@@ -122,5 +122,7 @@ class GnnEngine(Engine):
             raise NotFittedError(self.name)
         embedding = embeddings.get(market)
         if embedding is None:
-            embedding = embeddings[market] = embed(weights, market, self._rules)  # two threads may both do it, to the same result
+            embedding = embeddings[market] = embed(
+                weights, market, self._rules
+            )  # two threads may both do it, to the same result
         return weights, embedding
