@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ism.data import knowledge
-from ism.data.knowledge.arrays import RuleArrays, rule_arrays, rule_support
+from ism.data.knowledge.arrays import RuleArrays, curated_arrays, rule_arrays, rule_support
 from ism.data.market import Floats, Market, OfferArrays, Rows
 from ism.data.text import TextEncoder
 from ism.engines.knowledge_graph.paths import MEETINGS, RuleRoutes, rule_routes, spread
@@ -63,11 +63,12 @@ class RuleBook:
     """The rules, prepared for each market once.
 
     Args:
-        encoder: gives the rules' names their vectors; must be the one that the market was built with.
+        arrays: columns of the rules.
     """
 
-    def __init__(self, encoder: TextEncoder) -> None:
-        self._begin(_arrays(encoder))
+    def __init__(self, arrays: RuleArrays) -> None:
+        self._arrays = arrays
+        self._markets: weakref.WeakKeyDictionary[Market, MarketRules] = weakref.WeakKeyDictionary()
 
     @classmethod
     def of_vectors(cls, vectors: Floats) -> RuleBook:
@@ -76,27 +77,20 @@ class RuleBook:
         Raises:
             ValueError: the vectors are those of other rules.
         """
-        book = cls.__new__(cls)
-        book._begin(rule_arrays(knowledge.rules(), _Given(vectors)))
-        return book
+        return cls(rule_arrays(knowledge.rules(), _Given(vectors)))
 
     @property
     def vectors(self) -> Floats:
         """``[names, d]`` of every name of each material."""
         return self._arrays.vectors
 
-    def _begin(self, arrays: RuleArrays) -> None:
-        self._arrays = arrays
-        self._markets: weakref.WeakKeyDictionary[Market, MarketRules] = weakref.WeakKeyDictionary()
-
     def at(self, market: Market) -> MarketRules:
         """The rules in a market."""
         found = self._markets.get(market)
         if found is None:
             routes = rule_routes(self._arrays, market)
-            targets = np.stack([routes.bin_of, routes.coarse_of], axis=1)
-            _, members, group_of = np.unique(targets, axis=0, return_index=True, return_inverse=True)
-            group_of = group_of.reshape(-1)
+            led_by = routes.bin_of * (len(routes.starts) + 1) + routes.coarse_of
+            _, members, group_of = np.unique(led_by, return_index=True, return_inverse=True)
             found = MarketRules(self._arrays, routes, members.astype(np.intp), group_of.astype(np.intp))
             self._markets[market] = found  # two threads may both make it, to the same result
         return found
@@ -117,11 +111,12 @@ class _Given:
         return self._vectors
 
 
-_known_arrays: dict[tuple[str, int], RuleArrays] = {}  # one for each sentence model in use: there are few
+_known: dict[tuple[str, int], RuleBook] = {}  # one for each sentence model in use: there are few
 
 
-def _arrays(encoder: TextEncoder) -> RuleArrays:
+def rule_book(encoder: TextEncoder) -> RuleBook:
+    """The curated rules, shared by engines with the same sentence model: the one that the market was built with."""
     key = (encoder.name, encoder.dimension)
-    if key not in _known_arrays:
-        _known_arrays[key] = rule_arrays(knowledge.rules(), encoder)
-    return _known_arrays[key]
+    if key not in _known:
+        _known[key] = RuleBook(curated_arrays(encoder))
+    return _known[key]

@@ -1,9 +1,12 @@
 """The curated rules as columns: where they lead, what they are worth, and with whose vectors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ism.data.graph import offer_nodes
+from ism.data.knowledge.arrays import curated_arrays
 from ism.data.market import nace_levels, offer_arrays
 from ism.domain.errors import EngineError
 from ism.domain.market import Offer
@@ -14,7 +17,7 @@ from ism.engines.gnn import GnnEngine
 from ism.engines.gnn.embedding import embed, utilities
 from ism.engines.gnn.lessons import lessons
 from ism.engines.gnn.removal import Removal, utilities_without
-from ism.engines.rules import RULE_COLUMNS, RULE_PRIOR, RuleBook
+from ism.engines.rules import RULE_COLUMNS, RULE_PRIOR, RuleBook, rule_book
 from ism.testing.sample import WordEncoder, sample
 
 ENCODER = WordEncoder()
@@ -24,7 +27,7 @@ EVERYBODY = np.arange(len(MARKET.receivers))
 
 
 def test_columns_are_the_same_for_receivers_of_one_class_and_nothing_where_no_rule_leads():
-    rules = RuleBook(ENCODER).at(MARKET)
+    rules = rule_book(ENCODER).at(MARKET)
     columns = rules.columns(CASE.offers)
     assert columns.shape == (len(CASE.offers), len(rules.members), len(RULE_COLUMNS))
     assert (columns >= 0).all()
@@ -40,7 +43,7 @@ def test_columns_are_the_same_for_receivers_of_one_class_and_nothing_where_no_ru
 
 
 def test_worth_is_the_weighed_sum_of_the_columns():
-    rules = RuleBook(ENCODER).at(MARKET)
+    rules = rule_book(ENCODER).at(MARKET)
     whole = rules.columns(CASE.offers)[:, rules.group_of] @ RULE_PRIOR
     np.testing.assert_allclose(rules.worth(CASE.offers, RULE_PRIOR), whole, rtol=1e-6)
     some = np.asarray([5, 1])
@@ -49,7 +52,7 @@ def test_worth_is_the_weighed_sum_of_the_columns():
 
 def test_engines_without_an_encoder_use_no_rules():
     without = pair_columns(MARKET, CASE.offers, EVERYBODY)
-    with_rules = pair_columns(MARKET, CASE.offers, EVERYBODY, RuleBook(ENCODER))
+    with_rules = pair_columns(MARKET, CASE.offers, EVERYBODY, rule_book(ENCODER))
     assert not without[:, :, PAIR_GROUPS["rule"]].any()
     assert with_rules[:, :, PAIR_GROUPS["rule"]].any()
     assert np.array_equal(without[:, :, : PAIR_GROUPS["rule"].start], with_rules[:, :, : PAIR_GROUPS["rule"].start])
@@ -78,7 +81,7 @@ def test_the_network_with_its_rules_taken_away_is_the_network_without_them():
     from ism.engines.gnn.learn import _Desk
     from ism.engines.gnn.network import GraphNetwork
 
-    book = RuleBook(ENCODER)
+    book = rule_book(ENCODER)
     lesson = lessons(CASE.snapshot, 0, book)[0]
     network = GraphNetwork(ENCODER.dimension, 8, 0.5).eval()
     weights = network.weights()
@@ -95,7 +98,7 @@ def test_the_network_with_its_rules_taken_away_is_the_network_without_them():
 
 
 def test_a_profile_carries_the_vectors_of_the_rules(tmp_path):
-    book, path = RuleBook(ENCODER), tmp_path / "profile.safetensors"
+    book, path = rule_book(ENCODER), tmp_path / "profile.safetensors"
     save_profile(MARKET, path, book)
     found, public = load_rules(path), load_profile(path)
     assert found is not None
@@ -105,10 +108,8 @@ def test_a_profile_carries_the_vectors_of_the_rules(tmp_path):
 
 
 def test_a_profile_of_another_version_is_refused(tmp_path):
-    book, path = RuleBook(ENCODER), tmp_path / "profile.safetensors"
+    book, path = rule_book(ENCODER), tmp_path / "profile.safetensors"
     save_profile(MARKET, path, book)
-    cut = RuleBook(ENCODER)
-    cut._arrays = type(cut._arrays)(**{**vars(cut._arrays), "vectors": book.vectors[1:]})
-    save_profile(MARKET, path, cut)
+    save_profile(MARKET, path, RuleBook(replace(curated_arrays(ENCODER), vectors=book.vectors[1:])))
     with pytest.raises(EngineError, match="one version"):
         load_rules(path)

@@ -15,7 +15,7 @@ from ism.domain.errors import IsmError
 from ism.domain.market import Company, Exchange, Listing
 from ism.engines.base import Snapshot
 from ism.engines.federated.files import load_site, save_profile, save_site
-from ism.engines.rules import RuleBook
+from ism.engines.rules import RuleBook, rule_book
 from ism.settings import Settings
 from ism.storage import open_store
 
@@ -59,7 +59,7 @@ def _market(data_dir: Path) -> tuple[BuiltMarket, RuleBook]:
     try:
         with store.read_market() as reader:
             built = build_market(reader.rows(Company), reader.rows(Listing), reader.rows(Exchange), encoder)
-        return built, RuleBook(encoder)
+        return built, rule_book(encoder)
     finally:
         encoder.close()
         store.close()

@@ -22,7 +22,7 @@ from ism.engines.federated.privacy import NO_NOISE, ledger
 from ism.engines.federated.sites import SiteRule, by_donor, split
 from ism.engines.files import read_about, write_about
 from ism.engines.params import resolve
-from ism.engines.rules import RuleBook
+from ism.engines.rules import RuleBook, rule_book
 
 if TYPE_CHECKING:
     from ism.engines.federated.server import Trained
@@ -58,7 +58,7 @@ class FederatedEngine(Engine):
         encoder: TextEncoder | None = None,
         use_rules: bool = True,
     ) -> None:
-        self._rules = RuleBook(encoder) if encoder is not None and use_rules else None
+        self._rules = rule_book(encoder) if encoder is not None and use_rules else None
         self._site_rule, self._policy = site_rule, dict(policy or {})
         self._bins = Bins(())
         self._parameters: Parameters | None = None

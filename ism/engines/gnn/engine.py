@@ -23,7 +23,7 @@ from ism.engines.gnn.embedding import Embedding, embed, probability, utilities
 from ism.engines.gnn.forward import Weights, check_weights
 from ism.engines.gnn.reasons import edge_reasons
 from ism.engines.params import resolve
-from ism.engines.rules import RuleBook
+from ism.engines.rules import rule_book
 
 _FORMAT = 2
 _FILE = "network.safetensors"
@@ -43,7 +43,7 @@ class GnnEngine(Engine):
 
     def __init__(self, device: str = "auto", encoder: TextEncoder | None = None, use_rules: bool = True) -> None:
         self._device = device
-        self._rules = RuleBook(encoder) if encoder is not None and use_rules else None
+        self._rules = rule_book(encoder) if encoder is not None and use_rules else None
         self._weights: Weights | None = None
         self._training: dict[str, float] = {}
         self._embeddings: weakref.WeakKeyDictionary[Market, Embedding] = weakref.WeakKeyDictionary()
