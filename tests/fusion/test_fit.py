@@ -159,7 +159,7 @@ def test_an_empty_market_gives_no_scores(case, fusion):
 
 
 def test_fitting_is_deterministic_and_learning_a_fusion_model_changes_no_engine(case, fusion):
-    again = fit_fusion(case.snapshot, MAKERS, learns=False)
+    again = fit_fusion(case.snapshot, MAKERS, models=False)
     assert fusion.models
     assert not again.models
     assert again.calibrations == fusion.calibrations
