@@ -78,7 +78,7 @@ class Questions:
 def split_ranks(split: Split, methods: Methods, seed: int = 0) -> Ranks:
     """Fit everything on the training precedents and rank the true receivers of every question."""
     fusion = fit_fusion(split.snapshot, methods.engines, seed)
-    bare = fit_fusion(split.snapshot, methods.without_rules, seed) if methods.without_rules else None
+    bare = fit_fusion(split.snapshot, methods.without_rules, seed, models=False) if methods.without_rules else None
     scores = all_scores(methods.baselines, methods.fused_baselines, split.snapshot.market, split.asked)
     ranks = {f"baselines/{name}": best_ranks(given, split.takers, split.hidden) for name, given in scores.items()}
     blocks = [

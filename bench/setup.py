@@ -89,8 +89,8 @@ def engine_makers(encoder: TextEncoder, *, use_rules: bool = True) -> dict[str, 
     return {
         "matching": MatchingEngine,
         "knowledge_graph": lambda: KnowledgeGraphEngine(encoder, use_rules=use_rules),
-        "gnn": GnnEngine,
-        "federated": FederatedEngine,
+        "gnn": lambda: GnnEngine(encoder=encoder, use_rules=use_rules),
+        "federated": lambda: FederatedEngine(encoder=encoder, use_rules=use_rules),
     }
 
 

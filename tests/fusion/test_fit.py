@@ -158,8 +158,10 @@ def test_an_empty_market_gives_no_scores(case, fusion):
     assert fusion.score(nobody, case.offers).final.shape == (len(case.offers), 0)
 
 
-def test_fitting_is_deterministic(case, fusion):
-    again = fit_fusion(case.snapshot, MAKERS)
+def test_fitting_is_deterministic_and_learning_a_fusion_model_changes_no_engine(case, fusion):
+    again = fit_fusion(case.snapshot, MAKERS, models=False)
+    assert fusion.models
+    assert not again.models
     assert again.calibrations == fusion.calibrations
     assert all(calibration.cases > 100 for calibration in fusion.calibrations.values())
     np.testing.assert_array_equal(

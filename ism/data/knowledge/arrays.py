@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ism.data import knowledge
 from ism.data.knowledge import Rule
 from ism.data.market import Floats, Ints, OfferArrays, Rows, ewc_levels, nace_levels
 from ism.data.text import TextEncoder
@@ -85,6 +86,17 @@ def rule_arrays(rules: Sequence[Rule], encoder: TextEncoder) -> RuleArrays:
         receiver=nace_levels([rule.receiver_nace for rule in rules]),
         strength=np.asarray([rule.strength / 3 for rule in rules], dtype=np.float32),
     )
+
+
+_known: dict[tuple[str, int], RuleArrays] = {}  # one for each sentence model in use: there are few
+
+
+def curated_arrays(encoder: TextEncoder) -> RuleArrays:
+    """Columns of the whole knowledge base; engines with the same sentence model share them."""
+    key = (encoder.name, encoder.dimension)
+    if key not in _known:
+        _known[key] = rule_arrays(knowledge.rules(), encoder)
+    return _known[key]
 
 
 _last = threading.local()  # an offer is proposed for and then scored: each thread keeps its last answer

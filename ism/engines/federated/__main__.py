@@ -15,6 +15,7 @@ from ism.domain.errors import IsmError
 from ism.domain.market import Company, Exchange, Listing
 from ism.engines.base import Snapshot
 from ism.engines.federated.files import load_site, save_profile, save_site
+from ism.engines.rules import RuleBook, rule_book
 from ism.settings import Settings
 from ism.storage import open_store
 
@@ -23,9 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write a profile or a site's file; 0 when it was written, 2 when not."""
     given = _parser().parse_args(arguments)
     try:
-        built = _market(given.data_dir)
+        built, rules = _market(given.data_dir)
         if given.what == "profile":
-            save_profile(built.market, given.output)
+            save_profile(built.market, given.output, rules)
             told = f"{len(built.market.receivers)} receivers"
         else:
             save_site(given.name, Snapshot(built.market, built.groups), given.output)
@@ -50,14 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _market(data_dir: Path) -> BuiltMarket:
+def _market(data_dir: Path) -> tuple[BuiltMarket, RuleBook]:
     os.environ["ISM_DATA_DIR"] = str(data_dir)
     settings = Settings()
     store = open_store(settings)
     encoder = CachedEncoder(BundledVectors(SentenceModel(settings.text_model)), data_dir / "cache" / "vectors.sqlite3")
     try:
         with store.read_market() as reader:
-            return build_market(reader.rows(Company), reader.rows(Listing), reader.rows(Exchange), encoder)
+            built = build_market(reader.rows(Company), reader.rows(Listing), reader.rows(Exchange), encoder)
+        return built, rule_book(encoder)
     finally:
         encoder.close()
         store.close()

@@ -15,6 +15,7 @@ import numpy as np
 
 from ism.data.features import need_similarity
 from ism.data.market import Floats, Ints, Market, OfferArrays, Rows, distance_km
+from ism.engines.rules import RULE_COLUMNS, RULE_PRIOR, RuleBook
 
 TEXT_COLUMNS = 32
 _CHAPTERS = 20  # of the List of Waste, numbered from 1
@@ -33,10 +34,16 @@ OFFER_COLUMNS = OFFER_GROUPS["donor"].stop
 
 DISTANCE_KNOTS_KM = (0.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 _NEED_KNOTS = (0.0, 0.3, 0.6)  # cosines above which a need counts more steeply
-PAIR_GROUPS = {"distance": slice(0, 7), "need": slice(7, 10), "division": slice(10, 11)}
-PAIR_COLUMNS = 11
-# What holds before anything was exchanged: nearer is better, and so is what was asked for.
-PAIR_PRIOR = np.asarray([1.2, 1.0, 0.6, 0.0, -0.6, -1.2, -1.8, 3.0, 3.0, 3.0, 0.0], dtype=np.float32)
+PAIR_GROUPS = {
+    "distance": slice(0, 7),
+    "need": slice(7, 10),
+    "division": slice(10, 11),
+    "rule": slice(11, 11 + len(RULE_COLUMNS)),
+}
+PAIR_COLUMNS = PAIR_GROUPS["rule"].stop
+# What holds before anything was exchanged: nearer is better, so is what was asked for, and what a rule leads to.
+_PRIOR = (1.2, 1.0, 0.6, 0.0, -0.6, -1.2, -1.8, 3.0, 3.0, 3.0, 0.0)
+PAIR_PRIOR = np.asarray([*_PRIOR, *RULE_PRIOR], dtype=np.float32)
 
 
 def offer_columns(offers: OfferArrays) -> Floats:
@@ -71,8 +78,11 @@ def _hash_into(out: Floats, codes: Ints) -> None:
     out[known, (mixed % np.uint64(out.shape[1])).astype(np.intp)] += 1.0
 
 
-def pair_columns(market: Market, offers: OfferArrays, rows: Rows) -> Floats:
-    """``[q, n, PAIR_COLUMNS]`` of each offer with the receivers at ``rows``; an unknown distance is all zeros."""
+def pair_columns(market: Market, offers: OfferArrays, rows: Rows, rules: RuleBook | None = None) -> Floats:
+    """``[q, n, PAIR_COLUMNS]`` of each offer with the receivers at ``rows``.
+
+    An unknown distance is all zeros, and so is what the curated rules say where none are given.
+    """
     home = market.receivers
     out = np.zeros((len(offers), len(rows), PAIR_COLUMNS), dtype=np.float32)
     away = np.log1p(
@@ -89,5 +99,8 @@ def pair_columns(market: Market, offers: OfferArrays, rows: Rows) -> Floats:
     for number, knot in enumerate(_NEED_KNOTS):
         out[:, :, PAIR_GROUPS["need"].start + number] = np.maximum(need - knot, 0.0)
     own = offers.nace[:, :1]
+    if rules is not None:
+        known_rules = rules.at(market)
+        out[:, :, PAIR_GROUPS["rule"]] = known_rules.columns(offers)[:, known_rules.group_of[rows]]
     out[:, :, PAIR_GROUPS["division"].start] = (home.nace[rows, 0][None] == own) & (own >= 0)
     return out

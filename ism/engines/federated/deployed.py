@@ -12,7 +12,7 @@ from flwr.serverapp import ServerApp
 from ism.domain.errors import InvalidInputError
 from ism.engines.federated.client import Participant, client_app
 from ism.engines.federated.engine import FederatedEngine
-from ism.engines.federated.files import load_profile, load_site
+from ism.engines.federated.files import load_profile, load_rules, load_site
 from ism.engines.federated.model import Bins, Examples, bins_of_market
 from ism.engines.federated.plan import Plan
 from ism.engines.federated.server import Trained, server_app
@@ -32,11 +32,11 @@ def site_app() -> ClientApp:
 
 def _participant(context: Context) -> Participant:
     settings = context.node_config
-    profile = load_profile(_path(context, "profile"))
+    profile, rules = load_profile(_path(context, "profile")), load_rules(_path(context, "profile"))
     site, bins = load_site(_path(context, "site"), profile), bins_of_market(profile)
 
     def examples(plan: Plan) -> Examples:
-        return prepared(site.snapshot, bins, private=plan.noise > 0)
+        return prepared(site.snapshot, bins, private=plan.noise > 0, rules=rules)
 
     most = settings.get("max-epsilon")
     return Participant(
@@ -76,4 +76,5 @@ def _plan(context: Context) -> Plan:
 
 
 def _save(trained: Trained, context: Context) -> None:
-    FederatedEngine.of(trained).save(Path(str(context.run_config["output"])))
+    rules = load_rules(Path(str(context.run_config["profile"])))
+    FederatedEngine.of(trained, rules).save(Path(str(context.run_config["output"])))

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ism.data.market import Floats, Market, OfferArrays, Rows, top_of_kinds
+from ism.data.text import SentenceModel, TextEncoder
 from ism.domain.engine import Reason
 from ism.domain.errors import EngineError, NotFittedError
 from ism.engines.base import Engine, Param, ParamValue, Snapshot
-from ism.engines.federated.columns import OFFER_COLUMNS, PAIR_COLUMNS, offer_columns, pair_columns
+from ism.engines.federated.columns import OFFER_COLUMNS, PAIR_COLUMNS, PAIR_GROUPS, offer_columns, pair_columns
 from ism.engines.federated.model import FACTORS, PAIR, Bins, Parameters, Places, bins_of_market
 from ism.engines.federated.parts import part_reasons, utility_parts
 from ism.engines.federated.plan import SPACE, Plan
@@ -21,13 +22,14 @@ from ism.engines.federated.privacy import NO_NOISE, ledger
 from ism.engines.federated.sites import SiteRule, by_donor, split
 from ism.engines.files import read_about, write_about
 from ism.engines.params import resolve
+from ism.engines.rules import RuleBook, rule_book
 
 if TYPE_CHECKING:
     from ism.engines.federated.server import Trained
 
-_FORMAT = 1
+_FORMAT = 2
 _FILE = "parameters.safetensors"
-_CENTRE = 4.0  # utility at which a pair scores one half
+_CENTRE = 6.0  # utility at which a pair scores one half
 _SITES = Param(8, 1, 64, unit="sites that donors are spread over where nothing else is said")
 _TUNED = ("rounds", "server_rate", "l2", "clip")
 _EVERYTHING = {**SPACE, "sites": _SITES}
@@ -42,11 +44,21 @@ class FederatedEngine(Engine):
     Args:
         site_rule: the site of each precedent of a snapshot; donors are spread over ``sites`` sites by default.
         policy: parameters that take the place of the defaults (`plan.SPACE` and ``sites``), such as ``epsilon``.
+        encoder: gives the curated rules' names their vectors; must be the one that the market was built with. Without
+            one the rules have no say.
+        use_rules: whether the rules have a say.
     """
 
     name = "federated"
 
-    def __init__(self, site_rule: SiteRule | None = None, policy: Mapping[str, ParamValue] | None = None) -> None:
+    def __init__(
+        self,
+        site_rule: SiteRule | None = None,
+        policy: Mapping[str, ParamValue] | None = None,
+        encoder: TextEncoder | None = None,
+        use_rules: bool = True,
+    ) -> None:
+        self._rules = rule_book(encoder) if encoder is not None and use_rules else None
         self._site_rule, self._policy = site_rule, dict(policy or {})
         self._bins = Bins(())
         self._parameters: Parameters | None = None
@@ -59,9 +71,10 @@ class FederatedEngine(Engine):
         return {name: SPACE[name] for name in _TUNED}
 
     @classmethod
-    def of(cls, trained: Trained) -> FederatedEngine:
-        """An engine with the parameters of a finished federation."""
+    def of(cls, trained: Trained, rules: RuleBook | None = None) -> FederatedEngine:
+        """An engine with the parameters of a finished federation, and the rules that it used."""
         engine = cls()
+        engine._rules = rules
         engine._bins, engine._parameters, engine._report = trained.bins, trained.parameters, trained.report()
         return engine
 
@@ -78,7 +91,7 @@ class FederatedEngine(Engine):
         from ism.engines.federated.training import train_in_process  # noqa: PLC0415 - Flower only where it trains
 
         site_of = self._site_rule(snapshot) if self._site_rule else by_donor(snapshot, count)
-        trained = train_in_process(split(snapshot, site_of), bins, plan, seed)
+        trained = train_in_process(split(snapshot, site_of), bins, plan, seed, self._rules)
         self._bins, self._parameters, self._report = bins, trained.parameters, trained.report()
 
     @property
@@ -106,6 +119,8 @@ class FederatedEngine(Engine):
         distinct, back = np.unique(places.of[rows], return_inverse=True)
         utility = (offer_columns(offers) @ learned.of_receivers(places.distinct[distinct]).T)[:, back]
         utility = utility + pair_columns(market, offers, rows) @ learned.pair
+        if self._rules is not None:
+            utility += self._rules.at(market).worth(offers, learned.pair[PAIR_GROUPS["rule"]], rows)
         return np.asarray(1.0 / (1.0 + np.exp(_CENTRE - utility)), dtype=np.float32)
 
     def propose(self, market: Market, offers: OfferArrays, count: int) -> Rows:
@@ -115,6 +130,8 @@ class FederatedEngine(Engine):
             return np.zeros(0, dtype=np.intp)
         by_bin = np.append(learned.factors @ offer_columns(offers)[0], np.float32(0.0))
         worth = by_bin[places.distinct].sum(axis=1)[places.of]
+        if self._rules is not None:
+            worth = worth + self._rules.at(market).worth(offers, learned.pair[PAIR_GROUPS["rule"]])[0]
         return top_of_kinds(market.receivers, worth, count)
 
     def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
@@ -128,7 +145,8 @@ class FederatedEngine(Engine):
         one, rows = offers.take(np.asarray([offer], dtype=np.intp)), np.asarray([row], dtype=np.intp)
         places = self._places_of(market)
         factors = learned.of_receivers(places.distinct[places.of[rows]])[0]
-        return utility_parts(offer_columns(one)[0] * factors, pair_columns(market, one, rows)[0, 0] * learned.pair)
+        pair = pair_columns(market, one, rows, self._rules)[0, 0]
+        return utility_parts(offer_columns(one)[0] * factors, pair * learned.pair)
 
     def save(self, folder: Path) -> None:
         """Write ``engine.json`` (bins, plan, privacy ledger, reports of all rounds) and ``parameters.safetensors``."""
@@ -137,10 +155,17 @@ class FederatedEngine(Engine):
         learned = self._learned()
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: np.ascontiguousarray(array) for name, array in learned.arrays().items()}, folder / _FILE)
-        write_about(folder, self.name, _FORMAT, bins=list(self._bins.names), report=self._report)
+        write_about(
+            folder,
+            self.name,
+            _FORMAT,
+            bins=list(self._bins.names),
+            report=self._report,
+            use_rules=self._rules is not None,
+        )
 
     @classmethod
-    def load(cls, folder: Path) -> FederatedEngine:
+    def load(cls, folder: Path, encoder: TextEncoder | None = None) -> FederatedEngine:
         """Read what `save` wrote; see `Engine.load`."""
         from safetensors.numpy import load_file  # noqa: PLC0415 - only where something is stored
 
@@ -153,7 +178,7 @@ class FederatedEngine(Engine):
             raise EngineError(f"{folder / _FILE} cannot be read: {error}. Restore it or fit again.") from error
         if shapes != {FACTORS: (len(bins.names), OFFER_COLUMNS), PAIR: (PAIR_COLUMNS,)}:
             raise EngineError(f"{folder}: the model has other columns than this version. Fit it again.")
-        engine = cls()
+        engine = cls(encoder=(encoder or SentenceModel()) if about.get("use_rules") else None)
         engine._bins, engine._parameters, engine._report = bins, Parameters.of(arrays), report
         return engine
 

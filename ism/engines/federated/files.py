@@ -13,15 +13,24 @@ from ism.data.market import Market, Precedents, Receivers, Rows
 from ism.domain.errors import EngineError
 from ism.engines.base import Snapshot
 from ism.engines.federated.sites import Site
+from ism.engines.rules import RuleBook
 
+_RULES = "rule_vectors"
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
-def save_profile(market: Market, path: Path) -> None:
-    """Write what the marketplace shows of its receivers: identifier, kind, sector, place, and what they ask for."""
+def save_profile(market: Market, path: Path, rules: RuleBook | None = None) -> None:
+    """Write what the marketplace shows to all.
+
+    That is of its receivers identifier, kind, sector, place, and what they ask for; and, where the federation uses the
+    curated rules, the vectors of their names, so that no site needs a sentence model.
+    """
     home = market.receivers
     columns = ("nace", "latitude", "longitude", "needs", "need_owner")
-    _write(path, {name: getattr(home, name) for name in columns}, ids=home.ids, kinds=home.kinds)
+    arrays = {name: getattr(home, name) for name in columns}
+    if rules is not None:
+        arrays[_RULES] = rules.vectors
+    _write(path, arrays, ids=home.ids, kinds=home.kinds)
 
 
 def load_profile(path: Path) -> Market:
@@ -31,6 +40,7 @@ def load_profile(path: Path) -> Market:
         EngineError: the file is missing or damaged.
     """
     arrays, about = _read(path)
+    arrays.pop(_RULES, None)
     count = len(about["ids"])
     receivers = Receivers(
         ids=about["ids"],
@@ -41,6 +51,21 @@ def load_profile(path: Path) -> Market:
         **arrays,
     )
     return Market(receivers, _no_precedents(receivers))
+
+
+def load_rules(path: Path) -> RuleBook | None:
+    """The curated rules of a profile; None where the federation uses none.
+
+    Raises:
+        EngineError: the file is missing or damaged, or its rules are those of another version of this package.
+    """
+    arrays, _ = _read(path)
+    if _RULES not in arrays:
+        return None
+    try:
+        return RuleBook.of_vectors(arrays[_RULES])
+    except ValueError as error:
+        raise EngineError(f"{path}: {error}. Use one version of ism-ai-platform everywhere.") from error
 
 
 def save_site(name: str, snapshot: Snapshot, path: Path) -> None:

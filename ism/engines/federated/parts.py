@@ -33,6 +33,7 @@ _KINDS: dict[str, ReasonKind] = {
     "distance": "distance",
     "need": "similarity",
     "division": "sector",
+    "rule": "rule",
 }
 _SENTENCES = {
     "always": "{name} takes more than most: so the participating sites learned together.",
@@ -42,6 +43,7 @@ _SENTENCES = {
     "distance": "{name} is {km:,.0f} km away; closer receivers were chosen more often at all sites.",
     "need": "{name} asks for something close to what is offered.",
     "division": "{name} works in the same division of industry as the offering company.",
+    "rule": "The curated rules lead from what is offered to what {name} does.",
 }
 _SECTOR_NEED = "What is offered is close to what the sector is called: {title}."
 

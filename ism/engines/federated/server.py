@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -30,6 +31,7 @@ from ism.engines.federated.screening import Update, screened
 
 _FLOOR = 1e-3  # of FedAdam's denominator: gradients much smaller than this are noise and stay small
 _POLL_S = 0.5
+_log = logging.getLogger("ism.federated")
 
 
 @dataclass(slots=True)
@@ -66,8 +68,9 @@ class Trained:
     rounds: tuple[RoundReport, ...]
 
     def report(self) -> dict[str, Any]:
-        """As it is stored with the model."""
-        return {"plan": self.plan.as_config(), "privacy": self.ledger.as_json(), "rounds": [*map(asdict, self.rounds)]}
+        """As it is stored with the model: without times, so that the same training gives the same files."""
+        rounds = [{name: value for name, value in asdict(each).items() if name != "seconds"} for each in self.rounds]
+        return {"plan": self.plan.as_config(), "privacy": self.ledger.as_json(), "rounds": rounds}
 
 
 def server_app(
@@ -156,6 +159,13 @@ class _Desk:
         report.bytes_up = sum(_bytes(reply) for reply in by_site.values())
         report.seconds = round(time.monotonic() - self._begun, 3)
         self.reports.append(report)
+        _log.info(
+            "federated round %d: %d used, %d left out, %.3f s",
+            number,
+            len(report.used),
+            len(report.left_out),
+            report.seconds,
+        )
         return [by_site[name] for name in report.used]
 
     def _unfit(self, by_site: dict[str, Message]) -> dict[str, str]:

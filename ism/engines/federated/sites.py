@@ -11,6 +11,7 @@ from ism.data.market import Floats, Ints, Market, Rows
 from ism.engines.base import Snapshot
 from ism.engines.federated.columns import offer_columns, pair_columns
 from ism.engines.federated.model import Bins, Examples
+from ism.engines.rules import RuleBook
 from ism.engines.training import folds, queries
 
 SiteRule = Callable[[Snapshot], Ints]
@@ -48,7 +49,9 @@ def by_donor(snapshot: Snapshot, count: int) -> Ints:
     return folds(snapshot.groups, count, seed=0)
 
 
-def prepared(snapshot: Snapshot, bins: Bins, *, private: bool, seed: int = 0) -> Examples:
+def prepared(
+    snapshot: Snapshot, bins: Bins, *, private: bool, seed: int = 0, rules: RuleBook | None = None
+) -> Examples:
     """A site's exchanges as examples.
 
     Args:
@@ -57,6 +60,7 @@ def prepared(snapshot: Snapshot, bins: Bins, *, private: bool, seed: int = 0) ->
         private: whether who competes must not depend on the site's data: with noise, an example may then influence
             nothing but its own gradient. Else those who took something always compete.
         seed: of the samples in large markets.
+        rules: the curated rules, where the federation uses them.
     """
     market, asked = snapshot.market, queries(snapshot)
     rng = np.random.default_rng(seed)
@@ -75,7 +79,7 @@ def prepared(snapshot: Snapshot, bins: Bins, *, private: bool, seed: int = 0) ->
         _ask(share[query, len(companies) :], _right_sectors(market, sectors, mine))
     told = np.flatnonzero(share.any(axis=1))
     offers = offers.take(told)
-    pairs = pair_columns(market, offers, rows)
+    pairs = pair_columns(market, offers, rows, rules)
     used = np.flatnonzero(pairs.any(axis=(0, 1)))
     return Examples(
         offers=offer_columns(offers),

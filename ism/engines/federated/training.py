@@ -20,9 +20,12 @@ from ism.engines.federated.model import Bins, Examples
 from ism.engines.federated.plan import Plan
 from ism.engines.federated.server import Trained, server_app
 from ism.engines.federated.sites import Site, prepared
+from ism.engines.rules import RuleBook
 
 
-def train_in_process(sites: Sequence[Site], bins: Bins, plan: Plan, seed: int = 0) -> Trained:
+def train_in_process(
+    sites: Sequence[Site], bins: Bins, plan: Plan, seed: int = 0, rules: RuleBook | None = None
+) -> Trained:
     """Train over sites of this process.
 
     The noise follows from the seed, so that a result can be repeated: it measures what noise costs, and protects
@@ -31,7 +34,7 @@ def train_in_process(sites: Sequence[Site], bins: Bins, plan: Plan, seed: int = 
     Raises:
         EngineError: there are fewer sites than the plan needs.
     """
-    return run_apps([participant(site, bins, number, seed) for number, site in enumerate(sites)], bins, plan)
+    return run_apps([participant(site, bins, number, seed, rules) for number, site in enumerate(sites)], bins, plan)
 
 
 def run_apps(participants: Sequence[Participant], bins: Bins, plan: Plan) -> Trained:
@@ -45,12 +48,12 @@ def run_apps(participants: Sequence[Participant], bins: Bins, plan: Plan) -> Tra
     return found[0]
 
 
-def participant(site: Site, bins: Bins, number: int, seed: int) -> Participant:
+def participant(site: Site, bins: Bins, number: int, seed: int, rules: RuleBook | None = None) -> Participant:
     """A site of this process."""
 
     @lru_cache(maxsize=2)
     def examples(private: bool) -> Examples:
-        return prepared(site.snapshot, bins, private=private, seed=seed)
+        return prepared(site.snapshot, bins, private=private, seed=seed, rules=rules)
 
     return Participant(
         site.name,

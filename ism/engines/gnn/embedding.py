@@ -27,6 +27,7 @@ from ism.engines.gnn.forward import (
     precedent_states,
 )
 from ism.engines.gnn.paths import PathIndex, count_paths, distances, of_receivers, path_index
+from ism.engines.rules import MarketRules, RuleBook
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class Embedding:
         lived: ``sector`` and ``place`` -> ``[nodes]`` receivers that are there.
         nodes: node type -> states after the second round.
         ends: of the receivers.
+        rules: that lead to the receivers, where the graph has any.
     """
 
     graph: MarketGraph
@@ -51,6 +53,7 @@ class Embedding:
     lived: dict[str, Rows]
     nodes: dict[str, Floats]
     ends: Ends
+    rules: MarketRules | None = None
 
     @cached_property
     def turned_distance(self) -> Floats:
@@ -64,7 +67,7 @@ class Embedding:
         return row_nodes(matrix, row)
 
 
-def embed(weights: Weights, market: Market) -> Embedding:
+def embed(weights: Weights, market: Market, rules: RuleBook | None = None) -> Embedding:
     """Run the network over a market."""
     graph = market_graph(market)
     edges, first = graph_edges(graph), first_states(weights, graph)
@@ -81,7 +84,8 @@ def embed(weights: Weights, market: Market) -> Embedding:
     index = path_index(graph, market)
     ends = replace(ends, bias=ends.bias + index.popular @ weights["popular"])
     lived = {kind: np.bincount(graph.homes[kind].indices, minlength=graph.homes[kind].shape[1]) for kind in HOMES}
-    return Embedding(graph, edges, index, first, precedents, told, lived, nodes, ends)
+    led = None if rules is None else rules.at(market)
+    return Embedding(graph, edges, index, first, precedents, told, lived, nodes, ends, led)
 
 
 def row_nodes(matrix: Matrix, row: int) -> Rows:
@@ -108,6 +112,8 @@ def utilities(weights: Weights, market: Embedding, offers: OfferArrays, rows: Ro
     turned = market.turned_distance if rows is None else market.turned_distance[:, rows]
     out = np.asarray(asked.ends.product @ product.T + bias, dtype=np.float32)
     out += of_receivers(market.index, asked.paths, rows)
+    if market.rules is not None:
+        out += market.rules.worth(offers, weights["rules"], rows)
     for q in range(len(offers)):
         if np.isfinite(offers.latitude[q] + offers.longitude[q]):
             own = asked.ends.distance[q] + weights["distances"]

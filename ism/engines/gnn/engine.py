@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ism.data.market import Floats, Market, OfferArrays, Rows, top_of_kinds
+from ism.data.text import SentenceModel, TextEncoder
 from ism.domain.engine import Reason
 from ism.domain.errors import EngineError, NotFittedError
 from ism.engines.base import Engine, Param, ParamValue, Snapshot
@@ -22,8 +23,9 @@ from ism.engines.gnn.embedding import Embedding, embed, probability, utilities
 from ism.engines.gnn.forward import Weights, check_weights
 from ism.engines.gnn.reasons import edge_reasons
 from ism.engines.params import resolve
+from ism.engines.rules import rule_book
 
-_FORMAT = 1
+_FORMAT = 2
 _FILE = "network.safetensors"
 
 
@@ -32,12 +34,16 @@ class GnnEngine(Engine):
 
     Args:
         device: what training runs on: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``. Serving needs neither.
+        encoder: gives the curated rules' names their vectors; must be the one that the market was built with. Without
+            one the graph has no paths through rules.
+        use_rules: whether the graph has paths through rules.
     """
 
     name = "gnn"
 
-    def __init__(self, device: str = "auto") -> None:
+    def __init__(self, device: str = "auto", encoder: TextEncoder | None = None, use_rules: bool = True) -> None:
         self._device = device
+        self._rules = rule_book(encoder) if encoder is not None and use_rules else None
         self._weights: Weights | None = None
         self._training: dict[str, float] = {}
         self._embeddings: weakref.WeakKeyDictionary[Market, Embedding] = weakref.WeakKeyDictionary()
@@ -65,7 +71,7 @@ class GnnEngine(Engine):
         from ism.engines.gnn.learn import learn  # noqa: PLC0415 - torch: seconds and 400 MB, only where something is learnt
         from ism.engines.gnn.lessons import lessons  # noqa: PLC0415 - only where something is learnt
 
-        learnt, training = learn(snapshot.market, lessons(snapshot, seed), values, seed, self._device)
+        learnt, training = learn(snapshot.market, lessons(snapshot, seed, self._rules), values, seed, self._device)
         self._embeddings = weakref.WeakKeyDictionary()
         self._weights, self._training = learnt, training
 
@@ -92,16 +98,16 @@ class GnnEngine(Engine):
 
         folder.mkdir(parents=True, exist_ok=True)
         save_file(dict(self._weights), folder / _FILE)
-        write_about(folder, self.name, _FORMAT, training=self._training)
+        write_about(folder, self.name, _FORMAT, training=self._training, use_rules=self._rules is not None)
 
     @classmethod
-    def load(cls, folder: Path, device: str = "auto") -> GnnEngine:
+    def load(cls, folder: Path, device: str = "auto", encoder: TextEncoder | None = None) -> GnnEngine:
         """Read what `save` wrote; see `Engine.load`."""
         from safetensors import SafetensorError  # noqa: PLC0415 - only where files are written or read
         from safetensors.numpy import load_file  # noqa: PLC0415 - as above
 
         about = read_about(folder, cls.name, _FORMAT)
-        engine = cls(device)
+        engine = cls(device, (encoder or SentenceModel()) if about.get("use_rules") else None)
         try:
             engine._weights = check_weights(load_file(folder / _FILE))
         except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -116,5 +122,7 @@ class GnnEngine(Engine):
             raise NotFittedError(self.name)
         embedding = embeddings.get(market)
         if embedding is None:
-            embedding = embeddings[market] = embed(weights, market)  # two threads may both do it, to the same result
+            embedding = embeddings[market] = embed(
+                weights, market, self._rules
+            )  # two threads may both do it, to the same result
         return weights, embedding

@@ -17,6 +17,7 @@ from scipy import sparse
 from ism.data.graph import CODE_WIDTH, KNOWN, PLACE_WIDTH, MarketGraph, Matrix, OfferNodes
 from ism.data.market import Floats
 from ism.engines.gnn.paths import DISTANCES, ENDS, KINDS
+from ism.engines.rules import RULE_COLUMNS
 
 Weights = Mapping[str, Floats]
 
@@ -110,7 +111,7 @@ def shapes(texts: int, width: int) -> dict[str, tuple[int, ...]]:
         found[f"{name}.lin_root.weight"] = (width, own)
     for name, size in head_sizes(width).items():
         found |= {f"{name}.weight": (size, width), f"{name}.bias": (size,)}
-    found |= {"text_gain": (1,), "offset": (1,), "distances": (len(DISTANCES),)}
+    found |= {"text_gain": (1,), "offset": (1,), "distances": (len(DISTANCES),), "rules": (len(RULE_COLUMNS),)}
     return {**found, "paths": (len(KINDS) * len(ENDS),), "popular": (len(ENDS),)}
 
 

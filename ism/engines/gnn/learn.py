@@ -27,7 +27,7 @@ _GAIN = 1e-4  # of the loss; less is no gain
 _LONGEST_STEP = 5.0  # of the gradient
 _TEXTS = 4000  # that show in which directions texts differ
 _TEXT_SCALE = 3.0
-_KNOWN_BEFOREHAND = {"paths", "popular", "distances", "text_gain"}  # have priors, which decay would wear away
+_KNOWN_BEFOREHAND = {"paths", "popular", "distances", "rules", "text_gain"}  # have priors, which decay would wear away
 
 _log = logging.getLogger("ism")
 
@@ -169,6 +169,8 @@ class _Desk:
         self._graph = graph_tensors(lesson.graph, lesson.edges, device)
         self._offers = offer_tensors(lesson.joined, device)
         self._popular = torch.from_numpy(lesson.index.popular).to(device)
+        rules = lesson.rules
+        self._led = None if rules is None else torch.from_numpy(rules.columns(lesson.offers)).to(device)
         self._kept: tuple[Tensor, Tensor] | None = None
         if lesson.pools_everybody and len(lesson) * len(lesson.everybody) <= _KEPT_PAIRS:
             self._kept = self._columns(np.arange(len(lesson), dtype=np.intp), lesson.everybody)
@@ -182,6 +184,8 @@ class _Desk:
         paths, away = (kept[0][batch], kept[1][batch]) if kept is not None else self._columns(batch, pool)
         popular = self._popular[pool] @ network.popular
         out = own[batch] @ product[pool].T + bias[pool] + popular + paths @ network.paths[self._live]
+        if self._led is not None and self.lesson.rules is not None:
+            out = out + (self._led[batch] @ network.rules)[:, self.lesson.rules.group_of[pool]]
         out = out + torch.einsum("qkn,nk->qn", away, weight[pool])
         return out + torch.einsum("qkn,qk->qn", away, own_weight[batch] + network.distances)
 

@@ -7,7 +7,7 @@ popular) and with a random rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,7 @@ from ism.data.votes import reachable
 from ism.engines.base import Snapshot
 from ism.engines.gnn.forward import Edges, graph_edges
 from ism.engines.gnn.paths import PathIndex, count_paths, distances, path_index
+from ism.engines.rules import MarketRules, RuleBook
 from ism.engines.training import folds, queries, questions
 
 _FOLDS = 5
@@ -38,6 +39,7 @@ class Lesson:
         right: for companies and for sectors ``[q, n]`` share of each right receiver; rows add up to 1 or are empty.
         pools: for companies and for sectors, rows that may be right.
         hard: ``[q, k]`` receivers that are hard to tell from the right ones.
+        rules: that lead to receivers, where the graph has any.
     """
 
     market: Market
@@ -49,6 +51,7 @@ class Lesson:
     right: tuple[sparse.csr_matrix, sparse.csr_matrix]
     pools: tuple[Rows, Rows]
     hard: Rows
+    rules: MarketRules | None = None
 
     def __len__(self) -> int:
         return len(self.offers)
@@ -83,7 +86,7 @@ class Lesson:
         return paths, np.stack([distances(self.index, self.offers, int(q), pool) for q in batch])
 
 
-def lessons(snapshot: Snapshot, seed: int) -> list[Lesson]:
+def lessons(snapshot: Snapshot, seed: int, rules: RuleBook | None = None) -> list[Lesson]:
     """One lesson for each fold; none where there are fewer than two groups."""
     asked = queries(snapshot)
     count = min(_FOLDS, len(np.unique(asked.groups)))
@@ -100,7 +103,7 @@ def lessons(snapshot: Snapshot, seed: int) -> list[Lesson]:
         market = snapshot.market.keeping(np.flatnonzero(past_fold != fold))
         lesson = _lesson(market, asked.offers.take(mine), [asked.takers[query] for query in mine], rng)
         if lesson is not None:
-            found.append(lesson)
+            found.append(lesson if rules is None else replace(lesson, rules=rules.at(market)))
     return found
 
 

@@ -13,6 +13,7 @@ from ism.data.graph import CODE_WIDTH, KNOWN, PLACE_WIDTH, MarketGraph, Matrix, 
 from ism.data.market import Floats
 from ism.engines.gnn.forward import HOMES, NODES, Edges, head_sizes, offer_edges
 from ism.engines.gnn.paths import KINDS
+from ism.engines.rules import RULE_PRIOR
 
 Messages = dict[str, tuple[Tensor, Tensor]]  # name -> edge index [2, edges] (source, target) and weights [edges]
 
@@ -50,6 +51,7 @@ class GraphNetwork(nn.Module):
         self.paths = nn.Parameter(torch.tensor(_PATH_PRIOR).repeat(len(KINDS)))
         self.popular = nn.Parameter(torch.tensor(_PATH_PRIOR))
         self.distances = nn.Parameter(torch.tensor(_DISTANCE_PRIOR))
+        self.rules = nn.Parameter(torch.from_numpy(RULE_PRIOR.copy()))
         self.register_buffer("offset", torch.full((1,), _OFFSET))
         self.drop = nn.Dropout(dropout)
 

@@ -54,6 +54,7 @@ def _removals(pair: _Pair) -> list[Removal]:
     homes = pair.embedding.graph.homes
     return [
         *(Removal(precedent=int(past)) for past in _related(pair)),
+        *([Removal(rules=True)] if pair.embedding.rules is not None else []),
         *(Removal(offer=kind) for kind in KNOWN if len(row_nodes(pair.joined.about[kind], 0))),
         *(Removal(home=kind) for kind in HOMES if len(row_nodes(homes[kind], pair.row))),
     ]
@@ -81,6 +82,9 @@ def _reason(removal: Removal, pair: _Pair, score: float, left: float) -> Reason:
     if removal.precedent >= 0:
         text = f"The network leans on a precedent: {past.references[removal.precedent].rstrip('.')}"
         source = past.sources[removal.precedent]
+    elif removal.rules:
+        kind, lost = "rule", "the curated rules"
+        text = f"The curated rules lead from such material to what {pair.market.receivers.names[pair.row]} does"
     else:
         kind, sentence = _OFFER_EDGES[removal.offer] if removal.offer else _HOME_EDGES[removal.home]
         text, lost = (

@@ -22,17 +22,19 @@ from ism.engines.gnn.paths import KINDS, distances, log_share
 
 
 class Removal(NamedTuple):
-    """What is taken away: a precedent with all its edges, or the pair's own edges to nodes of a type.
+    """What is taken away: a precedent with all its edges, the pair's own edges to nodes of a type, or rules.
 
     Attributes:
         precedent: its row, -1 for none.
         offer: type of the nodes that the offer is no longer joined to.
         home: type of the nodes that the receiver is no longer joined to.
+        rules: whether no rule leads to the receiver any more.
     """
 
     precedent: int = -1
     offer: str = ""
     home: str = ""
+    rules: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,9 @@ def utilities_without(
     pair = _Pair(weights, market, joined, row, removals)
     home, offer = pair.home(), pair.offer()
     out = np.einsum("rk,rk->r", home.product, offer.product) + home.bias + pair.popular() + pair.paths()
+    if market.rules is not None:
+        led = market.rules.worth(offers, weights["rules"], np.asarray([row], dtype=np.intp))[0, 0]
+        out = out + led * ~np.asarray([removal.rules for removal in removals])
     if np.isfinite(offers.latitude[0] + offers.longitude[0]):
         away = distances(market.index, offers, 0, np.asarray([row], dtype=np.intp))[:, 0]
         out = out + (home.distance + offer.distance + weights["distances"]) @ away

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ism.data import knowledge
-from ism.data.knowledge.arrays import RuleArrays, rule_arrays
+from ism.data.knowledge.arrays import curated_arrays, rule_arrays
 from ism.data.market import Floats, Market, OfferArrays, Rows
 from ism.data.text import SentenceModel, TextEncoder
 from ism.data.votes import vote_index
@@ -65,7 +64,7 @@ class KnowledgeGraphEngine(Engine):
 
     def __init__(self, encoder: TextEncoder, use_rules: bool = True) -> None:
         self._encoder = encoder
-        self._rules = _rule_arrays(encoder, use_rules)
+        self._rules = curated_arrays(encoder) if use_rules else rule_arrays((), encoder)
         self._weights: Floats | None = None
         self._cache: tuple[Market, RuleRoutes] | None = None
 
@@ -142,17 +141,6 @@ class KnowledgeGraphEngine(Engine):
     def _describer(self, market: Market) -> Describer:
         index, routes = vote_index(market), rule_routes(self._rules, market)
         return lambda offers, rows: path_features(self._rules, routes, market, index, offers, rows)
-
-
-_known_rules: dict[tuple[str, int, bool], RuleArrays] = {}  # one for each sentence model in use: there are few
-
-
-def _rule_arrays(encoder: TextEncoder, use_rules: bool) -> RuleArrays:
-    """The rules' arrays; engines with the same sentence model share them."""
-    key = (encoder.name, encoder.dimension, use_rules)
-    if key not in _known_rules:
-        _known_rules[key] = rule_arrays(knowledge.rules() if use_rules else (), encoder)
-    return _known_rules[key]
 
 
 def _columns(features: Floats) -> Floats:

@@ -90,7 +90,7 @@ def rule_routes(arrays: RuleArrays, market: Market) -> RuleRoutes:
     if not len(known):
         return routes
     total = np.add.reduceat(arrays.strength[order], starts)[None, :]
-    breadth = _spread(total, routes, np.arange(len(nace), dtype=np.intp))[0]
+    breadth = spread(total, routes, np.arange(len(nace), dtype=np.intp))[0]
     return replace(routes, breadth=breadth / max(float(breadth.max(initial=0.0)), 1e-6))
 
 
@@ -135,11 +135,11 @@ def _rule_paths(arrays: RuleArrays, routes: RuleRoutes, support: RuleSupport, ro
     share = np.zeros(0, dtype=np.float32)
     for column, meet in enumerate(MEETINGS.values()):
         weight = meet(support)[:, material] * strength
-        best = _spread(np.maximum.reduceat(weight, routes.starts, axis=1), routes, rows)
+        best = spread(np.maximum.reduceat(weight, routes.starts, axis=1), routes, rows)
         out[:, :, 2 * column] = best / (weight.max(axis=1, keepdims=True) + 1e-3)
         share = np.add.reduceat(weight, routes.starts, axis=1)
         share /= np.sqrt(np.square(share).sum(axis=1, keepdims=True)) + 0.02
-        out[:, :, 2 * column + 1] = _spread(share, routes, rows)
+        out[:, :, 2 * column + 1] = spread(share, routes, rows)
     by_division = np.zeros((len(out), routes.divisions + 1), dtype=np.float32)
     for q in range(len(out)):
         by_division[q, : routes.divisions] = np.bincount(routes.division, share[q], routes.divisions)
@@ -147,7 +147,7 @@ def _rule_paths(arrays: RuleArrays, routes: RuleRoutes, support: RuleSupport, ro
     out[:, :, len(RULE_PATHS) + 1] = routes.breadth[rows]
 
 
-def _spread(binned: Floats, routes: RuleRoutes, rows: Rows | slice) -> Floats:
+def spread(binned: Floats, routes: RuleRoutes, rows: Rows | slice) -> Floats:
     """Values of bins at receivers: the class's own rules, or a part of those for its whole division."""
     padded = np.concatenate([binned, np.zeros((len(binned), 1), np.float32)], axis=1)
     return np.asarray(
@@ -165,7 +165,7 @@ def proposed_rows(arrays: RuleArrays, routes: RuleRoutes, market: Market, offers
         MEETINGS["all"](rule_support(arrays, offers))[0, arrays.material[routes.order]] * arrays.strength[routes.order]
     )
     home = market.receivers
-    worth = _spread(np.add.reduceat(weight, routes.starts)[None, :], routes, slice(None))[0]
+    worth = spread(np.add.reduceat(weight, routes.starts)[None, :], routes, slice(None))[0]
     sectors = np.flatnonzero(home.sector)
     chosen = [sectors[top_rows(worth[sectors], count)]]
     firms = np.flatnonzero(~home.sector & (worth > 0))

@@ -55,7 +55,7 @@ def test_reasons_are_the_parts_of_the_utility(engine):
         name: round(value, 4) for name, value in parts.items() if value >= 0.25
     }
     score = float(engine.score(market, CASE.obvious)[0, CASE.best])
-    assert sum(parts.values()) - 4.0 == pytest.approx(np.log(score / (1 - score)), abs=1e-3)
+    assert sum(parts.values()) - 6.0 == pytest.approx(np.log(score / (1 - score)), abs=1e-3)
     assert any("asks for something close" in reason.text for reason in reasons)
 
 

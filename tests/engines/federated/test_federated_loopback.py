@@ -9,6 +9,7 @@ from ism.data.text import TextEncoder
 from ism.engines.federated import FederatedEngine
 from ism.engines.federated.files import save_profile, save_site
 from ism.engines.federated.sites import by_donor, split
+from ism.engines.rules import rule_book
 from ism.testing.sample import WordEncoder, sample
 
 LIMIT_S = 150.0  # on a machine with much other work; about a fifth of it alone
@@ -22,7 +23,7 @@ def encoder() -> TextEncoder:
 def test_two_sites_train_over_tls_and_share_only_parameters(tmp_path, encoder):
     case = sample(encoder)
     profile, output = tmp_path / "profile.safetensors", tmp_path / "trained"
-    save_profile(case.built.market, profile)
+    save_profile(case.built.market, profile, rule_book(encoder))
     sites = split(case.snapshot, by_donor(case.snapshot, 2), {0: "North", 1: "South"})
     with network(tmp_path) as federation:
         federation.superlink()
@@ -37,7 +38,7 @@ def test_two_sites_train_over_tls_and_share_only_parameters(tmp_path, encoder):
         assert handed_in.returncode == 0, handed_in.stdout + handed_in.stderr
         federation.wait_for(output / "engine.json", LIMIT_S)
     assert federation.left() == []
-    engine = FederatedEngine.load(output)
+    engine = FederatedEngine.load(output, encoder)
     assert [each["used"] for each in engine.report["rounds"]] == [["North", "South"]] * 2, json.dumps(engine.report)
     assert engine.report["privacy"]["epsilon"] == pytest.approx(8.0, rel=0.01)
     assert engine.score(case.built.market, case.offers).shape == (len(case.offers), len(case.built.market.receivers))

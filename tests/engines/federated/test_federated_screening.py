@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from ism.engines.federated.columns import OFFER_COLUMNS
+from ism.engines.federated.columns import OFFER_COLUMNS, PAIR_COLUMNS
 from ism.engines.federated.model import Bins, Parameters
 from ism.engines.federated.plan import Plan
 from ism.engines.federated.screening import Update, screened
 
 BINS = Bins(("company:a", "company:b"))
 START = Parameters.initial(BINS)
-PULL = np.asarray([-0.3, -0.1, 0.1, 0.1, 0.2, 0.1, 0.2, 0.1, 0.0, 0.0, 0.0], dtype=np.float32)
+PULL = np.zeros(PAIR_COLUMNS, dtype=np.float32)
+PULL[:8] = [-0.3, -0.1, 0.1, 0.1, 0.2, 0.1, 0.2, 0.1]
 
 
 def update(site: str, pull: np.ndarray = PULL, examples: float = 200, factor: float = 0.01) -> Update:
