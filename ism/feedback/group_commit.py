@@ -100,13 +100,13 @@ class GroupCommit(Generic[T, R]):
             items = [item for waiting in group for item in waiting.items]
             self._company = len(items) if len(group) > 1 else 0
             results = self._attempt(items)
+            with self._changed:  # first, so that whoever is answered finds the room
+                self._bytes -= sum(waiting.size for waiting in group)
             if isinstance(results, Exception) and not isinstance(results, StorageError) and len(group) > 1:
                 for waiting in group:  # one of them cannot be written; the others must not suffer from it
                     self._answer([waiting], self._attempt(list(waiting.items)))
             else:
                 self._answer(group, results)
-            with self._changed:
-                self._bytes -= sum(waiting.size for waiting in group)
 
     def _next_group(self) -> list[_Waiting[T, R]]:
         """All that waits, up to a limit; nothing once this is closed and empty."""
