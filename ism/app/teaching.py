@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ism.domain.errors import ConflictError
-from ism.domain.fusion import MaturedOutcomes
 from ism.fusion.layer import LEAST_OUTCOMES
-from ism.fusion.weighted_sum import DEFAULT_WEIGHTS
+from ism.retraining import fusion_challenge
+from ism.retraining.fusion_challenge import outcomes_of
+from ism.retraining.opening import config_of
 
 if TYPE_CHECKING:
     from ism.domain.engine import FusionModel
-    from ism.feedback.evidence import MaturedLabels
+    from ism.domain.retraining import GateLook
     from ism.feedback.loop import FeedbackLoop
     from ism.fusion.layer import AIFusionLayer
+    from ism.settings import Settings
     from ism.storage import Store
 
 _TAUGHT = "fusion.taught_version"
@@ -49,17 +48,11 @@ def learn(fusion: AIFusionLayer, loop: FeedbackLoop) -> FusionModel:
     return model
 
 
-def outcomes_of(labels: MaturedLabels) -> MaturedOutcomes:
-    """Labels as the fusion takes them: without those that weigh nothing or that no weighed engine spoke about."""
-    scores = {name: values for name, values in labels.engine_scores.items() if name in DEFAULT_WEIGHTS}
-    spoken = np.zeros(len(labels), bool)
-    for values in scores.values():
-        spoken |= ~np.isnan(values)
-    rows = np.flatnonzero(spoken & (labels.weight > 0))
-    return MaturedOutcomes(
-        recommendation_id=[str(name) for name in labels.recommendation_id[rows]],
-        scores={name: values[rows] for name, values in scores.items()},
-        label=labels.label[rows],
-        weight=np.minimum(labels.weight[rows], 1.0),
-        matured_at=[moment.replace(tzinfo=UTC) for moment in labels.matured_at[rows].tolist()],
-    )
+def challenge(
+    store: Store, settings: Settings, loop: FeedbackLoop, job_id: str | None = None
+) -> tuple[FusionModel, GateLook]:
+    """Learn a model from older outcomes; it answers from now on if it passes the gate on newer ones.
+
+    Errors as in `ism.retraining.fusion_challenge.challenge`.
+    """
+    return fusion_challenge.challenge(store, loop.labels(), config_of(settings).gate, job_id)

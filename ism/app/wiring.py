@@ -18,7 +18,7 @@ from ism.domain.errors import ConflictError, EngineError, InvalidInputError, Ism
 from ism.domain.market import Company, Listing, Offer
 from ism.domain.match import MatchFilters, MatchResult
 from ism.feedback.arrival import utc_now
-from ism.feedback.orchestrator import AIFeedbackOrchestrator
+from ism.feedback.orchestrator import FUSION, AIFeedbackOrchestrator
 from ism.settings import Settings
 from ism.storage import DEFAULT_DATASET, Store, open_store
 
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from ism.data.imports.limits import Limits
     from ism.data.imports.templates import Kind, Value
     from ism.data.text import CachedEncoder, TextEncoder
+    from ism.domain.engine import FusionModel
     from ism.domain.feedback import RetrainingRequest
+    from ism.domain.retraining import GateLook
     from ism.feedback.loop import FeedbackLoop
     from ism.fusion.fit import FittedFusion
     from ism.fusion.layer import AIFusionLayer
@@ -162,7 +164,20 @@ class Application:
             EngineError: the engines are still starting; ask again.
         """
         _ = self.matcher  # what serves must be there before anything can be tried beside it
-        self.retraining.take(request)
+        if request.model_name != FUSION:
+            self.retraining.take(request)
+            return
+        try:
+            self.challenge_fusion(request.request_id)
+        except ConflictError as error:
+            _log.info("The fusion model stays: %s", error)
+        self.feedback.loop.triggering.finish(request.request_id)
+
+    def challenge_fusion(self, job_id: str | None = None) -> tuple[FusionModel, GateLook]:
+        """Learn a fusion model and let the gate decide whether it answers; see `ism.app.teaching.challenge`."""
+        from ism.app.teaching import challenge  # noqa: PLC0415 - the optimiser is needed here only
+
+        return challenge(self.store, self.settings, self.feedback.loop, job_id)
 
     def warm_up(self) -> None:
         """Load the demonstration market where the store is new, then the engines; does nothing the second time."""

@@ -55,11 +55,14 @@ class TriggerTables:
         return [RetrainingRequest(**row) for row in self._connection.execute(query).mappings()]
 
     def mark_request(self, request_id: str, state: RequestState, at: datetime) -> RetrainingRequest:
-        """Move a request on; NotFoundError when there is none."""
+        """Move a request on, never back: one that is finished already stays so. NotFoundError when there is none."""
         table = tables.retraining_request
         here = table.c.request_id == request_id
         values: dict[str, Any] = {"state": state}
         values |= {"delivered_at": at} if state == "delivered" else {"finished_at": at}
-        if not self._connection.execute(update(table).where(here).values(values)).rowcount:
+        before = here & (table.c.state == "open") if state == "delivered" else here
+        self._connection.execute(update(table).where(before).values(values))
+        found = self._connection.execute(select(table).where(here)).mappings().one_or_none()
+        if found is None:
             raise NotFoundError("retraining request", request_id)
-        return RetrainingRequest(**self._connection.execute(select(table).where(here)).mappings().one())
+        return RetrainingRequest(**found)

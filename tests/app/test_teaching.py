@@ -170,3 +170,20 @@ def test_a_served_application_learns_by_itself(settings):
             while weights(served) == before and time.monotonic() < deadline:
                 time.sleep(0.05)
         assert weights(served)["matching"] > before["matching"]
+
+
+def test_a_request_to_train_the_fusion_is_worked_off(application):
+    """Nothing is known yet, so nothing can be learnt; the request ends all the same."""
+    application.warm_up()
+    triggering = application.feedback.loop.triggering
+    triggering.ask("fusion", "It is time.", "me")
+    assert application.feedback.loop.turn().delivered == 1
+    assert [request.state for request in triggering.requests()] == ["finished"]
+    with pytest.raises(ConflictError, match=r"0 outcomes are older"):
+        application.challenge_fusion()
+
+
+def test_who_may_let_the_fusion_be_challenged(client):
+    refused = client.post("/api/fusion/challenge")
+    assert refused.status_code == 409
+    assert "30 are needed to learn from" in refused.json()["detail"]

@@ -1,9 +1,8 @@
 """What feedback says of a canary and of a promoted version, on a real store."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import NOW
 
 from ism.domain.feedback import RetrainingTrigger
 from ism.domain.judgement import Label
@@ -11,6 +10,7 @@ from ism.domain.market import Company, Recommendation
 from ism.retraining.evidence import StoreEvidence
 from ism.retraining.observed import CanaryOutcomes, LiveAlarm
 
+NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
 
 

@@ -47,6 +47,15 @@ class FusionModelsAnswer(BaseModel):
     active_model: str
 
 
+class FusionChallengeAnswer(BaseModel):
+    """What the gate said of a learnt fusion model."""
+
+    model: FusionModelAnswer
+    verdict: str = Field(description="PASS: it answers now. HOLD: more must be known. REJECT: it is not better.")
+    reasons: list[str] = Field(description="Why it did not pass.")
+    report: str = Field(description="Every check with its numbers, as Markdown.")
+
+
 class FusionSwitchesAnswer(BaseModel):
     """Switches of the active model, newest first."""
 
@@ -83,6 +92,16 @@ def learn_fusion_model(application: App) -> FusionModelAnswer:
 
     model = learn(application.fusion, application.feedback.loop)
     return _answer(model, application.fusion.get_active_model().model_id)
+
+
+@router.post("/api/fusion/challenge", dependencies=_MAY_SWITCH, summary="Let a learnt fusion model pass the gate")
+def challenge_fusion_model(application: App) -> FusionChallengeAnswer:
+    """Learn a stacking from older outcomes; it answers from now on if it passes the gate on newer requests."""
+    model, look = application.challenge_fusion()
+    active = application.fusion.get_active_model().model_id
+    return FusionChallengeAnswer(
+        model=_answer(model, active), verdict=look.verdict, reasons=look.evidence["reasons"], report=look.report
+    )
 
 
 @router.get("/api/fusion/switches", summary="List switches of the fusion model")
