@@ -441,7 +441,7 @@ def _match(  # noqa: PLR0913, PLR0917 - gathers one row of many tables
     row = int(rows[place])
     receiver = _receiver(serving.built, row)
     reasons = reasons_for(serving.fusion.engines, serving.built, offers, row)
-    rule = next((reason for reason in reasons if reason.kind == "rule"), None)
+    rule = next((reason.detail for reason in reasons if "replaces" in reason.detail), None)  # a rule that is told whole
     distance = _distance(offer, receiver)
     return Match(
         recommendation_id=identifier,
@@ -455,12 +455,12 @@ def _match(  # noqa: PLR0913, PLR0917 - gathers one row of many tables
         quantity_t_per_year=offer.quantity_t_per_year,
         estimate=estimate(
             material_text=offer.text,
-            replaces=rule.detail["replaces"] if rule else None,
+            replaces=rule["replaces"] if rule else None,
             ewc=offer.ewc,
             hazardous=offer.hazardous,
             distance_km=distance,
             price_eur_per_t=offer.price_eur_per_t,
-            function=rule.detail["function"] if rule else None,
+            function=rule["function"] if rule else None,
         ),
         hazard=hazard_of(offer),
     )

@@ -158,6 +158,15 @@ def folder(real_application, tmp_path):
     return made
 
 
+def labels_by_event(store, loop):
+    """Event -> rank, label and trust of the recommendation that it is about, whatever that is called."""
+    found = loop.labels()
+    columns = (found.recommendation_id, found.rank, found.label, found.trust_weight.round(5))
+    label = {name: (rank, value, trust) for name, rank, value, trust in zip(*columns, strict=True)}
+    about = {item.event.event_id: item.event.data["recommendation_id"] for item in store.feedback.events(limit=10_000)}
+    return {event: label[name] for event, name in about.items() if name in label}
+
+
 def test_both_ways_give_the_same_lists_and_labels(folder, tmp_path):
     """Over HTTP, and straight at the parts with precomputed scores, as the benchmark does it."""
     habits, days = Habits(requests=8), 6
@@ -166,7 +175,7 @@ def test_both_ways_give_the_same_lists_and_labels(folder, tmp_path):
         world = draw_world(scene.stage, 0)
         with HttpDesk(scene.application, scene.stage) as desk:
             ours = list(play(desk, scene.board, world, Crowd(0, 0.2, habits), clock, days))
-            labels = scene.application.feedback.loop.labels()
+            labels = labels_by_event(scene.application.store, scene.application.feedback.loop)
         assert set(scene.application.store.datasets()) == {DATASET}
         for stored in scene.application.store.feedback.events(limit=20):
             assert stored.event.metadata["dataset"] == DATASET
@@ -176,17 +185,14 @@ def test_both_ways_give_the_same_lists_and_labels(folder, tmp_path):
         with open_store(settings_for(again), simulated=True) as store:
             desk = StoreDesk(store, settings_for(again), scene.board, clock, scene.application.encoder)
             theirs = list(play(desk, scene.board, world, Crowd(0, 0.2, habits), clock, days))
-            others = desk.feedback.loop.labels()
+            others = labels_by_event(store, desk.feedback.loop)
             desk.close()
     assert [day.told for day in ours] == [day.told for day in theirs]
     assert [day.model for day in ours] == [day.model for day in theirs]
     assert ours[0].quality == static_quality(scene.board, world)
     np.testing.assert_allclose([day.quality for day in ours], [day.quality for day in theirs], atol=1e-6)
-    assert len(labels) == len(others) > 0
-    places = [np.lexsort((part.final_score, part.matured_at)) for part in (labels, others)]
-    for name in ("rank", "label", "trust_weight"):
-        mine, other = getattr(labels, name)[places[0]], getattr(others, name)[places[1]]
-        np.testing.assert_allclose(mine, other, atol=1e-6)
+    assert labels
+    assert labels == others
 
 
 def test_lists_are_those_of_the_matching_service(folder):
@@ -200,6 +206,17 @@ def test_lists_are_those_of_the_matching_service(folder):
             np.testing.assert_allclose([match.final_score for match in shown], final[number, rows], atol=1e-6)
             at = [scene.stage.built.row_of[match.receiver.id] for match in shown]
             np.testing.assert_allclose([match.confidence for match in shown], sure[number, at], atol=1e-4)
+
+
+def test_the_command_says_that_all_is_simulated_and_sums_up(folder):
+    done = CliRunner().invoke(app, ["simulate", "--days", "3", "--hostile", "0.2", "--folder", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert "SIMULATED market" in done.stderr
+    assert "nDCG@10 (simulated)" in done.stdout
+    assert done.stdout.count("●") == 4
+    assert "Mean trust of actors: honest" in done.stdout
+    assert "Everything above is simulated." in done.stdout
+    assert "(simulated)" in (folder / CHART).read_text()
 
 
 @pytest.mark.slow

@@ -40,6 +40,11 @@ class Board:
 
 
 def make_board(stage: Stage, fusion: FittedFusion) -> Board:
-    """Score every offer with every receiver."""
-    scores = fusion.score(stage.built.market, stage.arrays)
-    return Board(stage, {name: values.astype(np.float64) for name, values in scores.probabilities.items()})
+    """Score every offer with every receiver but the offering company, which is never among those compared."""
+    said = {name: np.zeros(stage.own.shape) for name in fusion.engines}
+    for place in range(len(stage.offers)):
+        rows = np.flatnonzero(~stage.own[place])
+        scores = fusion.score(stage.built.market, stage.arrays.take(np.asarray([place])), rows)
+        for name, values in scores.probabilities.items():
+            said[name][place, rows] = values[0]
+    return Board(stage, said)

@@ -29,7 +29,7 @@ class Simulated:
         days: the state each evening, the first before the first day.
         static: quality of the default weights, which never change.
         triggers: decisions about retraining, the latest first.
-        trust: mean influence of actors who were judged, 0..1: ``honest`` and, where there are any, ``hostile``.
+        trust: mean trust of actors who were judged, 0..1: ``honest`` and, where there are any, ``hostile``.
         seconds: that it took.
     """
 
@@ -80,5 +80,5 @@ def _trust(actors: list[dict[str, Any]], crowd: Crowd) -> dict[str, float]:
     hostile = {actor_name(number) for number in range(crowd.hostile)}
     known: dict[str, list[float]] = {"honest": [], "hostile": []}
     for actor in actors:
-        known["hostile" if actor["actor_id"] in hostile else "honest"].append(float(actor["influence"]))
+        known["hostile" if actor["actor_id"] in hostile else "honest"].append(float(actor["trust"]))
     return {kind: sum(values) / len(values) for kind, values in known.items() if values}
