@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from ism.app.http.routes import (
     pages,
     system,
 )
+from ism.app.web.flows import Flows
+from ism.app.web.pulse import Pulse, marks
 
 if TYPE_CHECKING:
     from ism.app.wiring import Application
@@ -46,6 +49,7 @@ def create_app(application: Application) -> FastAPI:
         threading.Thread(target=application.try_warm_up, name="warm-up", daemon=True).start()
         application.feedback.loop.start(application.settings.feedback_turn_s)
         yield
+        await app.state.pulse.close()
         application.feedback.loop.stop()
 
     app = FastAPI(
@@ -59,6 +63,8 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.application = application
+    app.state.flows = Flows(application.store)
+    app.state.pulse = Pulse(partial(marks, application))
     for part in (matches, judging, feedback, fusion, market, imports, optimizations, models, keys, system, pages):
         app.include_router(part.router)
     app.mount("/static", pages.static, name="static")

@@ -1,0 +1,127 @@
+"""What pages can do: each a form that comes back to its page with what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+from urllib.parse import urlencode
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse
+from starlette.responses import Response
+
+from ism.app.http.access import ADMINS, MAY_MANAGE, WRITERS, get_application, get_caller, only
+from ism.app.http.problems import RefusalError, of_error
+from ism.app.http.routes.pages.rendering import read_form, render
+from ism.domain.errors import IsmError
+
+router = APIRouter(include_in_schema=False, prefix="/act")
+
+_MAY_WRITE = [Depends(only(*WRITERS))]
+_MAY_SWITCH = [Depends(only("operator", *ADMINS))]
+_MOST = 1000  # characters of a reason
+
+
+@router.post("/quarantine/{event_id}", dependencies=_MAY_WRITE)
+async def quarantine(event_id: str, request: Request) -> Response:
+    """Release or confirm a statement."""
+    states: dict[str, Literal["released", "confirmed"]] = {"release": "released", "confirm": "confirmed"}
+    form = await _form(request)
+    state = states.get(form.get("decision", ""))
+    if state is None:
+        raise RefusalError(422, "Choose release or confirm.")
+    review = get_application(request).feedback.loop.review
+    decide = partial(review.decide, event_id, state, get_caller(request).name, _reason(form))
+    return await _done(request, decide, "/feedback", f"The statement is {state}.")
+
+
+@router.post("/letters/{letter_id}", dependencies=_MAY_WRITE)
+async def letter(letter_id: str, request: Request) -> Response:
+    """Replay or discard a dead letter."""
+    form = await _form(request)
+    feedback = get_application(request).feedback
+    if form.get("decision") not in {"replay", "discard"}:
+        raise RefusalError(422, "Choose replay or discard.")
+    try:
+        if form["decision"] == "replay":
+            found = await feedback.replay_dead_letter(letter_id)
+        else:
+            found = await feedback.discard_dead_letter(letter_id)
+    except IsmError as error:
+        return _failed(request, error, "/feedback")
+    said = "It still cannot be used; the letter says why." if found.state == "open" else f"The letter is {found.state}."
+    return _back("/feedback", said)
+
+
+@router.post("/searches/{search}", dependencies=_MAY_WRITE)
+async def search(search: str, request: Request) -> Response:
+    """Cancel a search, or begin it again."""
+    form = await _form(request)
+    tuning = get_application(request).tuning
+    if form.get("decision") == "cancel":
+        return await _done(request, partial(tuning.cancel, search), "/jobs", "The search ends; what it found stays.")
+
+    def again() -> object:
+        before = tuning.optimizer.get_optimization(search)
+        names = ("model_name", "optimization_type", "metric", "direction")
+        return tuning.begin({**{name: before[name] for name in names}, "n_trials": before["requested_trials"]})
+
+    return await _done(request, again, "/jobs", "The search begins again.")
+
+
+@router.post("/fusion", dependencies=_MAY_SWITCH)
+async def fusion(request: Request) -> Response:
+    """Let another fusion model answer."""
+    form = await _form(request)
+    use = partial(
+        get_application(request).fusion.registry.use,
+        form.get("model", ""),
+        actor=get_caller(request).name,
+        reason=_reason(form),
+    )
+    return await _done(request, use, "/models", f"{form.get('model', '')} answers from now on.")
+
+
+@router.post("/components/matcher", dependencies=MAY_MANAGE)
+async def matcher(request: Request) -> Response:
+    """Load market and engines again."""
+    application = get_application(request)
+
+    def load() -> None:
+        application.warm_up()
+        application.matcher.refresh()
+
+    return await _done(request, load, "/system", "Market and engines are loaded.")
+
+
+async def _form(request: Request) -> dict[str, str]:
+    return {name: value for name, value in (await read_form(request)).items() if isinstance(value, str)}
+
+
+def _reason(form: dict[str, str]) -> str:
+    reason = form.get("reason", "").strip()[:_MOST]
+    if not reason:
+        raise RefusalError(422, "Say why; the reason is kept beside the decision.")
+    return reason
+
+
+async def _done(request: Request, act: Callable[[], object], page: str, said: str) -> Response:
+    try:
+        await run_sync(act)
+    except IsmError as error:
+        return _failed(request, error, page)
+    return _back(page, said)
+
+
+def _failed(request: Request, error: IsmError, page: str) -> Response:
+    status = of_error(error).status_code
+    label = f"Back to {page.strip('/').capitalize()}"
+    return render(
+        request, "problem.html", status, title="Nothing was changed", detail=str(error), back=page, back_label=label
+    )
+
+
+def _back(page: str, said: str) -> Response:
+    return RedirectResponse(f"{page}?{urlencode({'done': said})}", 303)
