@@ -27,9 +27,11 @@ run: $(VENV)/.run ## start the system on http://127.0.0.1:5001 with the demonstr
 	$(BIN)/ism serve
 
 test: $(VENV)/.dev ## all tests but the slow ones
+	@sh tools/browser.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(VENV)/.dev ## all tests
+	@sh tools/browser.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## style, types and import contracts

@@ -26,8 +26,25 @@ def outline(atlas: dict[str, Any]) -> dict[str, Any]:
 
 def _polygons(country: dict[str, Any], arcs: list[list[Point]]) -> list[list[list[Point]]]:
     found = country["arcs"] if country["type"] == "MultiPolygon" else [country["arcs"]]
-    polygons = [[ring for numbers in polygon if len(ring := _ring(numbers, arcs)) > 3] for polygon in found]
-    return [polygon for polygon in polygons if polygon]
+    polygons = []
+    for outer, *holes in found:
+        parts = [part for part in _halves(_ring(outer, arcs)) if len(part) > 3]
+        if len(parts) == 1:
+            polygons.append([parts[0], *(ring for hole in holes if len(ring := _ring(hole, arcs)) > 3)])
+        else:
+            polygons += [[part] for part in parts]
+    return polygons
+
+
+def _halves(ring: list[Point]) -> list[list[Point]]:
+    """A ring that crosses the antimeridian as a ring on either side; any other as it is."""
+    sides: dict[bool, list[Point]] = {}
+    crosses = any(abs(one[0] - other[0]) > 180 for one, other in zip(ring, ring[1:], strict=False))
+    if not crosses:
+        return [ring]
+    for point in ring:
+        sides.setdefault(point[0] >= 0, []).append(point)
+    return [[*side, side[0]] for side in sides.values()]
 
 
 def _decoded(arc: list[list[int]], transform: dict[str, list[float]]) -> list[Point]:

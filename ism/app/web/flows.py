@@ -130,7 +130,8 @@ def _flow(exchange: Exchange, donor: Company, receiver: Company, km: float | Non
 @lru_cache(maxsize=16_384)
 def _estimate(material: str, ewc: str | None, taker: str | None, km: float | None) -> Estimate:
     rule = _rule(material, taker)
-    return estimate(material, rule and rule.replaces, ewc, None, km, None, rule and rule.function)
+    replaces, function = (rule.replaces, rule.function) if rule else (None, None)
+    return estimate(material, replaces, ewc, None, km, None, function)
 
 
 def _rule(material: str, taker: str | None) -> Rule | None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 _TURNS = 50
-_GRAVITY = 0.06  # pulls parts that are not connected back to the middle
+_GRAVITY = 0.35  # pulls parts that are not connected back to the middle
 
 
 def placed(nodes: int, links: Sequence[tuple[int, int]], seed: int = 0) -> npt.NDArray[np.float64]:
@@ -33,7 +33,8 @@ def placed(nodes: int, links: Sequence[tuple[int, int]], seed: int = 0) -> npt.N
     for step in np.linspace(0.2, 0.005, _TURNS):
         place = place + _move(place, pairs, natural, step)
     spread = np.abs(place - place.mean(axis=0)).max()
-    return (place - place.mean(axis=0)) / (spread or 1.0)
+    centred: npt.NDArray[np.float64] = (place - place.mean(axis=0)) / (spread or 1.0)
+    return centred
 
 
 def _move(
@@ -47,4 +48,5 @@ def _move(
     np.add.at(force, pairs[:, 0], -pull)
     np.add.at(force, pairs[:, 1], pull)
     length = np.maximum(np.sqrt((force * force).sum(axis=1, keepdims=True)), 1e-9)
-    return force / length * np.minimum(length, step)
+    moved: npt.NDArray[np.float64] = force / length * np.minimum(length, step)
+    return moved

@@ -39,6 +39,14 @@ def share(value: float) -> str:
     return f"{100 * value:.0f} %" if value in {0.0, 1.0} or abs(value) >= 0.1 else f"{100 * value:.1f} %"
 
 
+def large(value: float) -> str:
+    """A number with three significant digits, in thousands or millions where it is large."""
+    for least, word in ((1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
+        if abs(value) >= least:
+            return f"{value / least:.3g}{word}"
+    return amount(value)
+
+
 def size(value: float) -> str:
     """Bytes, in the unit that keeps the number short."""
     for unit in ("B", "KiB", "MiB", "GiB"):

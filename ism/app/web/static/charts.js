@@ -13,7 +13,7 @@
   const palette = () => {
     const names = ["ink", "muted", "line", "strong-line", "surface", "sunken", "accent", "danger", "warn"];
     const found = Object.fromEntries(names.map((name) => [name, colour(name)]));
-    found.series = ["matching", "gnn", "knowledge", "federated", "other"].map(colour);
+    found.series = ["matching", "gnn", "knowledge", "federated", "fifth", "sixth", "seventh", "other"].map(colour);
     return found;
   };
   const faded = (rgb, share) => rgb.replace("rgb(", "rgba(").replace(")", `, ${share})`);
@@ -41,6 +41,7 @@
     axisLabel: { ...text(c), hideOverlap: true }, axisLine: { lineStyle: { color: c["strong-line"] } }, axisTick: { show: false },
     splitLine: { lineStyle: { color: c.line } }, nameTextStyle: text(c), ...more,
   });
+  const days = { year: "{yyyy}", month: "{d} {MMM}", day: "{d} {MMM}", hour: "{HH}:{mm}", minute: "{HH}:{mm}", second: "{HH}:{mm}" };
   const shapes = ["solid", "dashed", "dotted", "solid", "dashed"];
   const marks = ["circle", "rect", "triangle", "diamond", "roundRect"];
 
@@ -73,7 +74,7 @@
     return {
       legend: many ? { ...legend(c), data: chart.series.map((each) => each.name) } : undefined,
       grid: { left: 4, right: 12, top: many ? 40 : 14, bottom: 2, containLabel: true },
-      xAxis: axis(c, { type: "time", splitLine: { show: false }, splitNumber: wide ? 8 : 4 }),
+      xAxis: axis(c, { type: "time", splitLine: { show: false }, splitNumber: wide ? 8 : 4, axisLabel: { ...text(c), hideOverlap: true, formatter: days } }),
       yAxis: axis(c, { type: "value", min: chart.min ?? undefined, max: chart.max ?? undefined, axisLine: { show: false }, scale: !stacked && chart.min === null, minInterval: stacked ? 1 : undefined, splitNumber: 4, axisLabel: { ...text(c), formatter: (value) => short(value, chart.unit) } }),
       tooltip: tooltip(c, {
         trigger: "axis", axisPointer: { type: stacked ? "shadow" : "line", lineStyle: { color: c["strong-line"] }, shadowStyle: { color: faded(c.muted, 0.1) } },
@@ -110,13 +111,13 @@
         { type: "line", step: "end", name: chart.names[1], symbol: "none", lineStyle: { width: 2 }, itemStyle: { color: c.series[1] }, data: chart.at.map((at, row) => [at, chart.best[row]]) },
       ],
     }),
-    graph: (chart, c, wide) => ({
+    graph: (chart, c, wide, box) => ({
       legend: { ...legend(c), data: chart.groups, type: wide ? "plain" : "scroll", pageTextStyle: text(c), pageIconColor: c.muted },
       tooltip: tooltip(c, { formatter: (each) => (each.dataType === "edge" ? `${chart.nodes[each.data.source].name}\nto ${chart.nodes[each.data.target].name}: ${amount(each.data.value)}` : `${each.name}\n${each.data.degree} partners · ${chart.groups[each.data.category]}`) }),
       series: [{
         type: "graph", layout: "none", roam: true, scaleLimit: { min: 0.7, max: 8 }, top: 48, bottom: 12, left: 24, right: 24,
         categories: chart.groups.map((name, row) => ({ name, symbol: marks[row % 5], itemStyle: { color: c.series[row % c.series.length] } })),
-        data: chart.nodes.map((node) => ({ name: node.name, x: node.x * 500, y: node.y * 260, category: node.group, degree: node.size, link: node.link, symbolSize: 6 + 4 * Math.sqrt(node.size), itemStyle: { borderColor: c.surface, borderWidth: 1 } })),
+        data: chart.nodes.map((node) => ({ name: node.name, x: node.x * box.clientWidth, y: node.y * box.clientHeight, category: node.group, degree: node.size, link: node.link, symbolSize: (wide ? 6 : 3) + 4 * Math.sqrt(node.size), itemStyle: { borderColor: c.surface, borderWidth: 1 } })),
         links: chart.links.map((link) => ({ ...link, lineStyle: { color: c["strong-line"], curveness: 0.12, opacity: 0.8 } })),
         edgeSymbol: ["none", "arrow"], edgeSymbolSize: 5, emphasis: { focus: "adjacency", label: { show: true, color: c.ink, position: "top", backgroundColor: c.surface, padding: [2, 6], borderRadius: 4 } },
       }],
@@ -124,10 +125,10 @@
     sankey: (chart, c, wide) => ({
       tooltip: tooltip(c, { formatter: (each) => (each.dataType === "edge" ? `${name(chart, each.data.source)} to ${name(chart, each.data.target)}: ${amount(each.value, chart.unit)}` : `${name(chart, each.name)}: ${amount(each.value, chart.unit)}`) }),
       series: [{
-        type: "sankey", left: 4, right: wide ? 130 : 76, top: 8, bottom: 8, nodeWidth: 10, nodeGap: 9, draggable: false, layoutIterations: 48,
+        type: "sankey", left: 4, right: wide ? 190 : 76, top: 8, bottom: 8, nodeWidth: 10, nodeGap: 10, draggable: false, layoutIterations: 48,
         data: chart.nodes.map((node) => ({ name: node.id, depth: node.depth, link: node.link, itemStyle: { color: c.series[node.depth], borderWidth: 0 } })),
         links: chart.links, lineStyle: { color: "gradient", opacity: 0.3, curveness: 0.5 }, emphasis: { focus: "adjacency" },
-        label: { color: c.ink, fontSize: 11, fontFamily: text(c).fontFamily, width: wide ? 124 : 70, overflow: "truncate", formatter: (each) => name(chart, each.name) },
+        label: { color: c.ink, fontSize: 11, fontFamily: text(c).fontFamily, width: wide ? 260 : 70, overflow: "truncate", formatter: (each) => name(chart, each.name) },
       }],
     }),
     parallel: (chart, c) => {
@@ -144,27 +145,28 @@
         }) }],
       };
     },
-    map: (chart, c, wide, groups) => ({
+    map: (chart, c) => ({
       geo: {
-        map: "world", roam: true, silent: true, center: chart.center, zoom: chart.zoom, scaleLimit: { min: 1, max: 60 },
+        map: "world", roam: true, silent: true, boundingCoords: [[-172, 78], [180, -56]], center: chart.center, zoom: chart.zoom, scaleLimit: { min: 1, max: 60 },
         itemStyle: { areaColor: c.sunken, borderColor: c["strong-line"], borderWidth: 0.6 }, left: 0, right: 0, top: 0, bottom: 0,
       },
       tooltip: tooltip(c, { formatter: (each) => (each.seriesType === "lines" ? amount(each.value, chart.unit) : each.data.told) }),
       series: [
         { type: "lines", coordinateSystem: "geo", silent: true, zlevel: 0, symbol: ["none", "arrow"], symbolSize: 5, lineStyle: { color: c.series[1], opacity: 0.55, curveness: 0.25 }, data: chart.routes.map((route) => ({ coords: [route.from, route.to], value: route.value, lineStyle: { width: 1 + 3 * Math.sqrt(route.value / chart.most) } })) },
-        { id: "sites", type: "scatter", coordinateSystem: "geo", zlevel: 1, data: groups || [], label: { show: true, formatter: (each) => (each.data.count > 1 ? String(each.data.count) : ""), color: c.surface, fontSize: 11, fontWeight: 600 }, itemStyle: { color: c.accent, borderColor: c.surface, borderWidth: 1.5, opacity: 0.92 }, emphasis: { scale: 1.1 } },
+        { id: "sites", type: "scatter", coordinateSystem: "geo", zlevel: 1, data: [], label: { show: true, formatter: (each) => (each.data.count > 1 ? String(each.data.count) : ""), color: c.surface, fontSize: 11, fontWeight: 600 }, itemStyle: { color: c.accent, borderColor: c.surface, borderWidth: 1.5, opacity: 0.92 }, emphasis: { scale: 1.1 } },
       ],
     }),
   };
   const name = (chart, id) => (chart.nodes.find((node) => node.id === id) || {}).name || id;
 
-  // Sites within some 26 px of each other become one marker that says how many they are.
+  // Sites of one cell of the screen become one marker that says how many they are.
+  const CELL = 38; // pixels
   const cluster = (drawn, chart) => {
     const cells = new Map();
     for (const site of chart.sites) {
       const pixel = drawn.convertToPixel("geo", site.at);
       if (!pixel) continue;
-      const key = `${Math.round(pixel[0] / 26)} ${Math.round(pixel[1] / 26)}`;
+      const key = `${Math.round(pixel[0] / CELL)} ${Math.round(pixel[1] / CELL)}`;
       const cell = cells.get(key);
       if (cell) cell.push(site); else cells.set(key, [site]);
     }
@@ -172,7 +174,7 @@
       const at = [0, 1].map((side) => sites.reduce((sum, site) => sum + site.at[side], 0) / sites.length);
       const told = sites.slice(0, 8).map((site) => `${site.name}: ${amount(site.value, chart.unit)}`);
       if (sites.length > 8) told.push(`and ${sites.length - 8} more`);
-      return { value: at, count: sites.length, told: told.join("\n"), link: sites.length === 1 ? sites[0].link : "", symbolSize: sites.length === 1 ? 10 : Math.min(34, 16 + 5 * Math.log2(sites.length)) };
+      return { value: at, count: sites.length, told: told.join("\n"), link: sites.length === 1 ? sites[0].link : "", symbolSize: sites.length === 1 ? 10 : Math.min(32, 16 + 4 * Math.log2(sites.length)) };
     });
   };
   const frameSites = (chart) => {
@@ -195,7 +197,7 @@
     if (!box.isConnected) return;
     const one = drawn.get(box) || echarts.init(box, null, { renderer: "canvas" });
     drawn.set(box, one);
-    const option = drawings[chart.kind](chart, palette(), box.clientWidth > 620);
+    const option = drawings[chart.kind](chart, palette(), box.clientWidth > 620, box);
     one.setOption({ animation: !still.matches, animationDuration: 250, aria: { enabled: false }, ...option }, true);
     if (chart.kind === "map") {
       const regroup = () => one.setOption({ series: [{}, { id: "sites", data: cluster(one, chart) }] });

@@ -35,7 +35,7 @@ def engines(asked: Asked) -> Panel:
         Empty(why, "Wait until the engines have started; System shows how far they are.", "/system", "See components"),
         note="Weights of the active fusion model; where an engine is absent the others share its weight.",
         topics=("components", "models"),
-        width=6,
+        width=12,
     )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def fusion(asked: Asked) -> Panel:
         rows,
         Empty("There is no fusion model.", "The default is made at the start; look into the server's log."),
         topics=("models",),
-        width=6,
+        width=12,
     )  # fmt: skip
 
 

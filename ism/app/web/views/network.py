@@ -12,8 +12,8 @@ from ism.app.web import charts
 from ism.app.web.flows import Flow, section, total
 from ism.app.web.layout import placed
 from ism.app.web.page import Asked, Filter, Page
-from ism.app.web.panel import LINKS, Column, Empty, Panel
-from ism.data.codes import ewc, nace
+from ism.app.web.panel import LINKS, Column, Empty, Panel, Row
+from ism.data.codes import ewc
 from ism.domain.market import Company
 from ism.domain.match import Interval
 
@@ -90,25 +90,19 @@ def totals(asked: Asked) -> Panel:
     """What the chosen exchanges add up to."""
     flows = chosen_flows(asked)
     tonnes = [flow.tonnes for flow in flows if flow.tonnes is not None]
-    rows = [
-        {"what": "Exchanges", "amount": len(flows), "low": None, "high": None, "known": len(flows)},
+    rows: list[Row] = [
+        {"what": "Exchanges", "amount": float(len(flows)), "known": len(flows)},
         {"what": "Material, t a year", "amount": sum(tonnes) if tonnes else None, "known": len(tonnes)},
         {"what": "Cost, thousand € a year", **_bounds([flow.cost for flow in flows])},
         {"what": "Climate, t CO₂e a year", **_bounds([flow.co2e for flow in flows])},
     ]
     return Panel(
         "In sum",
-        (
-            Column("what", "What"),
-            Column("amount", "Amount", "number"),
-            Column("low", "At least", "number"),
-            Column("high", "At most", "number"),
-            Column("known", "Known for", "number", "exchanges"),
-        ),
+        (Column("what", "What"), Column("amount", "Amount", "number"), Column("known", "Known for", "number")),
         rows if flows else (),
         _EMPTY,
-        note="Negative is a saving. Only exchanges whose quantity is stated count towards tonnes, cost and climate; "
-        "bounds are added with bounds, which is conservative.",
+        note="Negative is a saving. Only exchanges whose quantity is stated count towards tonnes, cost and climate. "
+        + " ".join(f"{row['what']}: between {row['span']}." for row in rows if row.get("span")),
         topics=("market",),
         width=4,
     )
@@ -122,7 +116,7 @@ def geography(asked: Asked) -> Panel:
         for company in (flow.donor, flow.receiver):
             weight[company.company_id] += measure_of(flow, measure)
     companies = {each.company_id: each for flow in flows for each in (flow.donor, flow.receiver)}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "company": company.name, "country": company.country, "sector": company.nace, "latitude": company.latitude,
             "longitude": company.longitude, "amount": weight[key],
@@ -187,7 +181,7 @@ def web(asked: Asked) -> Panel:
         + "Places come from springs between partners (Fruchterman and Reingold, 1991), the same each time. "
         "Choose a company to see only its exchanges.",
         topics=("market",),
-        width=6,
+        width=12,
         total=len(degree),
     )
 
@@ -198,7 +192,7 @@ def sankey(asked: Asked) -> Panel:
     sums: dict[tuple[str, str, str], list[Flow]] = defaultdict(list)
     for flow in flows:
         sums[flow.giver, flow.chapter, flow.taker].append(flow)
-    rows = sorted(
+    rows: list[dict[str, Any]] = sorted(
         (
             {
                 "from": _sector(giver), "chapter": _chapter(chapter), "to": _sector(taker), "exchanges": len(parts),
@@ -225,7 +219,7 @@ def sankey(asked: Asked) -> Panel:
         if unknown
         else "Choose a band or a block to see only its exchanges.",
         topics=("market",),
-        width=6,
+        width=12,
     )
 
 
@@ -287,7 +281,8 @@ def _graph(asked: Asked, companies: Sequence[Company], pairs: dict[tuple[str, st
     row_of = {company.company_id: row for row, company in enumerate(companies)}
     ends = tuple((row_of[donor], row_of[receiver]) for donor, receiver in pairs)
     places = _places(len(companies), ends)
-    groups = sorted({_sector(section(company.nace)) for company in companies})
+    sectors = Counter(_sector(section(company.nace)) for company in companies)
+    groups = [name for name, _ in sectors.most_common()]
     degree = Counter(end for pair in ends for end in pair)
     nodes = [
         {
@@ -328,12 +323,15 @@ def _sankey(asked: Asked, rows: Sequence[dict[str, Any]], unit: str) -> charts.C
 
 _SHORT = {
     "A": "Farming and forestry", "B": "Mining", "C": "Manufacturing", "D": "Energy supply", "E": "Water and waste",
-    "F": "Construction", "G": "Trade", "H": "Transport", "N": "Support services", "O": "Public administration",
+    "F": "Construction", "G": "Trade", "H": "Transport", "I": "Hotels and food service", "J": "Information",
+    "K": "Finance", "L": "Real estate", "M": "Professional services", "N": "Support services",
+    "O": "Public administration", "P": "Education", "Q": "Health", "R": "Arts and leisure", "S": "Other services",
+    "T": "Households", "U": "International bodies",
 }  # fmt: skip
 
 
 def _sector(code: str) -> str:
-    return _SHORT.get(code) or (nace.title(code).capitalize() if code else _UNKNOWN)
+    return _SHORT.get(code, _UNKNOWN)
 
 
 def _chapter(code: str) -> str:
@@ -351,9 +349,7 @@ def _span(interval: Interval | None) -> str | None:
 def _bounds(intervals: Sequence[Interval | None]) -> dict[str, Any]:
     found = total(intervals)
     known = sum(each is not None for each in intervals)
-    if found is None:
-        return {"amount": None, "low": None, "high": None, "known": known}
-    return {"amount": found.central, "low": found.low, "high": found.high, "known": known}
+    return {"amount": found and found.central, "span": _span(found), "known": known}
 
 
 PAGE = Page(

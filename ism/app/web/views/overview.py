@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ism.app.phrases import amount
 from ism.app.web.flows import total
 from ism.app.web.page import Asked, Page
 from ism.app.web.panel import Column, Empty, Panel, Tile
 from ism.app.web.views import feedback, system
-from ism.app.web.words import share
+from ism.app.web.words import large, share
 
 _NO_ROWS = Empty("Nothing has been measured yet.", "Wait a minute after the first start.")
 
@@ -59,23 +58,18 @@ def exchanges(asked: Asked) -> Tile:
     if not flows:
         return Tile("Exchanges", "", "No exchange operates in this market", address=address)
     cost, climate = total([flow.cost for flow in flows]), total([flow.co2e for flow in flows])
-    parts = [f"{amount(sum(known))} t a year stated for {len(known)}"] if known else ["no quantity stated"]
-    if cost:
-        parts.append(f"{amount(-cost.central)} thousand € and")
-    if climate:
-        parts.append(f"{amount(-climate.central)} t CO₂e spared")
+    parts = [f"{large(sum(known))} t"] if known else []
+    parts += [f"{large(-1000 * cost.central)} €"] if cost else []
+    parts += [f"{large(-climate.central)} t CO₂e"] if climate else []
+    detail = (
+        f"{', '.join(parts)} saved a year, as far as {len(known)} quantities tell" if known else "No quantity stated"
+    )
     started = Counter(flow.exchange.year_start for flow in flows if flow.exchange.year_start is not None)
     running, trend = 0, []
     for year in range(min(started, default=0), max(started, default=-1) + 1):
         running += started[year]
         trend.append(float(running))
-    return Tile(
-        "Exchanges",
-        f"{len(flows)} operating",
-        ", ".join(parts[:1]) + ("; " + " ".join(parts[1:]) if parts[1:] else ""),
-        trend,
-        address=address,
-    )
+    return Tile("Exchanges", f"{len(flows)} operating", detail, trend, address=address)
 
 
 PAGE = Page(

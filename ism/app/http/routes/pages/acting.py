@@ -51,8 +51,7 @@ async def letter(letter_id: str, request: Request) -> Response:
             found = await feedback.discard_dead_letter(letter_id)
     except IsmError as error:
         return _failed(request, error, "/feedback")
-    said = "It still cannot be used; the letter says why." if found.state == "open" else f"The letter is {found.state}."
-    return _back("/feedback", said)
+    return _back("/feedback", f"The letter is {found.state}.")
 
 
 @router.post("/searches/{search}", dependencies=_MAY_WRITE)
