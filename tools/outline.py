@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 Point = tuple[float, float]
@@ -39,7 +40,7 @@ def _polygons(country: dict[str, Any], arcs: list[list[Point]]) -> list[list[lis
 def _halves(ring: list[Point]) -> list[list[Point]]:
     """A ring that crosses the antimeridian as a ring on either side; any other as it is."""
     sides: dict[bool, list[Point]] = {}
-    crosses = any(abs(one[0] - other[0]) > 180 for one, other in zip(ring, ring[1:], strict=False))
+    crosses = any(abs(one[0] - other[0]) > 180 for one, other in pairwise(ring))
     if not crosses:
         return [ring]
     for point in ring:

@@ -37,7 +37,9 @@ class Site:
 
 def browser_path() -> str | None:
     """The browser that is installed here."""
-    return next((found for name in (os.environ.get("ISM_BROWSER"), *_NAMES) if name and (found := shutil.which(name))), None)
+    return next(
+        (found for name in (os.environ.get("ISM_BROWSER"), *_NAMES) if name and (found := shutil.which(name))), None
+    )
 
 
 def tell(orchestrator: AIFeedbackOrchestrator, events: list[dict[str, object]]) -> None:
@@ -98,4 +100,3 @@ def violations(page: Page) -> list[str]:
         "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
     )["violations"]
     return [f"{each['id']}: {node['html'][:160]} {node['failureSummary']}" for each in found for node in each["nodes"]]
-

@@ -47,7 +47,9 @@ def say_much(application: Application) -> None:
     """Ratings and outcomes over three weeks, a burst, and letters that cannot be used."""
     now = datetime.now(UTC)
     clock = [now - timedelta(days=21)]
-    orchestrator = AIFeedbackOrchestrator(application.store, application.settings, application.encoder, lambda: clock[0])
+    orchestrator = AIFeedbackOrchestrator(
+        application.store, application.settings, application.encoder, lambda: clock[0]
+    )
     shown = [f"s{number}" for number in range(40)]
     application.store.log_recommendations(
         [

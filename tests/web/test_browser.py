@@ -36,7 +36,9 @@ def test_no_page_scrolls_sideways(browser: Browser, site: Site, width: int) -> N
 
 
 def focused(page: Page) -> str:
-    return str(page.evaluate("(document.activeElement.getAttribute('href') || document.activeElement.textContent).trim()"))
+    return str(
+        page.evaluate("(document.activeElement.getAttribute('href') || document.activeElement.textContent).trim()")
+    )
 
 
 def tab_to(page: Page, wanted: str, most: int = 60) -> None:

@@ -49,15 +49,16 @@ def satisfaction(asked: Asked) -> Panel:
     found = said(asked)
     steps = every_step(asked, found)
     rows = [{"at": each.at, "mean": each.mean, "ratings": each.ratings} for each in found if each.ratings]
+    series = {"Mean rating": [each.mean if each else None for _, each in steps]}
+    ratings = sum(each.ratings for each in found)
     return Panel(
         "Satisfaction",
         (Column("at", "From", "time", "UTC"), Column("mean", "Mean rating", "number", "1 to 5"),
          Column("ratings", "Ratings", "number")),
         rows,
         _NOTHING_SAID,
-        chart=charts.lines([at for at, _ in steps], {"Mean rating": [each.mean if each else None for _, each in steps]},
-                           bounds=(1, 5)),
-        note=f"{_COUNTED}Mean of {sum(each.ratings for each in found)} ratings from 1 to 5; a gap means that nobody rated.",
+        chart=charts.lines([at for at, _ in steps], series, bounds=(1, 5)),
+        note=f"{_COUNTED}Mean of {ratings} ratings from 1 to 5; a gap means that nobody rated.",
         topics=("feedback",),
     )  # fmt: skip
 
@@ -103,10 +104,11 @@ def topics(asked: Asked) -> Panel:
         (Column("topic", "Topic"), Column("statements", "Remarks", "number"), Column("kinder", "Friendly", "number"),
          Column("harsher", "Unfriendly", "number"), Column("mean", "Mean rating", "number", "1 to 5")),
         rows,
-        Empty("No remark with words in this time.", "A remark beside a rating is read for its topic; choose a longer time "
-              "if you expect some.", "/matches", "Try a match"),
-        chart=charts.bars([row["topic"] for row in rows], [row["statements"] for row in rows]),
-        note="Topic and tone are read by a small classifier of labelled remarks; docs/feedback.md says how often it errs.",
+        Empty("No remark with words in this time.", "A remark beside a rating is read for its topic; choose a longer "
+              "time if you expect some.", "/matches", "Try a match"),
+        chart=charts.bars([str(row["topic"]) for row in rows], [each.statements for each in found]),
+        note="Topic and tone are read by a small classifier of labelled remarks; docs/feedback.md says how often it "
+        "errs.",
         topics=("feedback",),
         width=5,
     )  # fmt: skip
@@ -141,7 +143,8 @@ def quarantine(asked: Asked) -> Panel:
     found = asked.application.feedback.loop.review.quarantined(state, None, _ROWS)
     rows: list[Row] = [
         {"at": each.created_at, "actor": each.actor_id, "cause": each.cause.replace("_", " "), "reason": each.reason,
-         "state": each.state, "by": each.decided_by, ACTIONS: _judge(each.event_id, each.state) if asked.may_write else ()}
+         "state": each.state, "by": each.decided_by,
+         ACTIONS: _judge(each.event_id, each.state) if asked.may_write else ()}
         for each in found
     ]  # fmt: skip
     return Panel(
@@ -185,7 +188,8 @@ def letters(asked: Asked) -> Panel:
          Column("reason", "What to send instead"), Column("body", "What was sent"),
          Column("attempts", "Tries", "number"), Column("state", "State", "state")),
         rows,
-        Empty(f"No dead letter is {state}.", "What is sent as feedback and cannot be used is kept here with the reason."),
+        Empty(f"No dead letter is {state}.", "What is sent as feedback and cannot be used is kept here with the "
+              "reason."),
         note="Replay takes in what the letter says as it is; send a corrected event through the API to replace it.",
         topics=("feedback",),
         width=12,

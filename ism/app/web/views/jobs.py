@@ -88,8 +88,8 @@ def trials(asked: Asked) -> Panel:
     return Panel(
         f"Trials{_of(search)}",
         (Column("number", "Trial", "number"), Column("state", "State", "state"), Column("score", "Score", "number"),
-         Column("params", "Parameters"), Column("seconds", "Time", "seconds"), Column("memory", "Memory", "number", "MiB"),
-         Column("reason", "Why it ended")),
+         Column("params", "Parameters"), Column("seconds", "Time", "seconds"),
+         Column("memory", "Memory", "number", "MiB"), Column("reason", "Why it ended")),
         rows,
         _NO_SEARCH,
         chart=charts.points([row["number"] for row in scored], [row["score"] for row in scored], best,
@@ -162,20 +162,17 @@ def _value(value: Any) -> str:
 
 
 def _of(search: Mapping[str, Any] | None) -> str:
-    return (
-        ""
-        if search is None
-        else f" of {engine_label(search['model_name'])}, {search['created_at'][:16].replace('T', ' ')}"
-    )
+    return "" if search is None else f" of {_named(search)}"
+
+
+def _named(search: Mapping[str, Any]) -> str:
+    return f"{engine_label(search['model_name'])}, {search['created_at'][:16].replace('T', ' ')}"
 
 
 def filters(asked: Asked) -> list[Filter]:
     """Which search to look into."""
     every = list(reversed(asked.application.tuning.optimizer.list_optimizations()))[:_ROWS]
-    options = [
-        (each["optimization_id"], f"{engine_label(each['model_name'])}, {each['created_at'][:16].replace('T', ' ')}")
-        for each in every
-    ]
+    options = [(each["optimization_id"], _named(each)) for each in every]
     return [Filter("search", "Search", options, "Latest with trials")] if options else []
 
 

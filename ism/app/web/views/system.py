@@ -82,17 +82,18 @@ def changes(asked: Asked) -> Panel:
         rows += [
             {"at": each.decided_at, "who": each.decided_by, "what": f"Statement {each.event_id} {each.state}",
              "before": "held in quarantine", "reason": each.decided_reason}
-            for each in application.feedback.loop.review.quarantined(state, None, _ROWS)  # type: ignore[arg-type]  # two of the three states
+            for each in application.feedback.loop.review.quarantined(state, None, _ROWS)
         ]  # fmt: skip
     rows += [
-        {"at": each.override_at, "who": each.override_by, "what": f"Trust of {each.actor_id} set to {each.override_trust}",
-         "before": f"estimated {each.trust:.2f}", "reason": each.override_reason}
+        {"at": each.override_at, "who": each.override_by,
+         "what": f"Trust of {each.actor_id} set to {each.override_trust}", "before": f"estimated {each.trust:.2f}",
+         "reason": each.override_reason}
         for each in application.feedback.loop.review.actors()
         if each.override_at is not None
     ]  # fmt: skip
     rows += [
-        {"at": key.created_at, "who": None, "what": f"Key {key.name or key.key_id} made, role {key.role}", "before": None,
-         "reason": f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else None}
+        {"at": key.created_at, "who": None, "what": f"Key {key.name or key.key_id} made, role {key.role}",
+         "before": None, "reason": f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else None}
         for key in application.store.list_api_keys()
     ]  # fmt: skip
     inside = [row for row in rows if asked.period.start <= row["at"] <= asked.period.end]
@@ -102,8 +103,8 @@ def changes(asked: Asked) -> Panel:
         (Column("at", "When", "time", "UTC"), Column("who", "Who"), Column("what", "What"), Column("before", "Before"),
          Column("reason", "Reason")),
         inside[:_ROWS],
-        Empty("Nobody changed anything in this time.", "Switches of models, decisions on quarantine and trust, and keys "
-              "are listed here. Choose a longer time."),
+        Empty("Nobody changed anything in this time.", "Switches of models, decisions on quarantine and trust, "
+              "and keys are listed here. Choose a longer time."),
         topics=("models", "feedback"),
         width=12,
         total=len(inside),

@@ -37,16 +37,8 @@ async def board(request: Request) -> Response:
     try:
         asked = _asked(request)
     except InvalidInputError as error:
-        title = "This address cannot be read"
-        return render(
-            request,
-            "problem.html",
-            422,
-            title=title,
-            detail=str(error),
-            back=page.path,
-            back_label=f"Back to {page.title}",
-        )
+        said = {"title": "This address cannot be read", "detail": str(error)}
+        return render(request, "problem.html", 422, **said, back=page.path, back_label=f"Back to {page.title}")
     return await run_sync(_draw, request, page, asked)
 
 
