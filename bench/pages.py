@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,7 +52,7 @@ def run(options: Options) -> dict[str, Any]:
     started = time.perf_counter()
     companies, exchanges, days, rounds = (300, 600, 5, 2) if options.fast else (5_000, 10_000, 90, 8)
     with tempfile.TemporaryDirectory(prefix="ism-") as name:
-        settings = Settings(data_dir=Path(name), demo_market=False, feedback_turn_s=1, _env_file=None)  # type: ignore[call-arg]  # pydantic-settings takes it
+        settings = Settings(data_dir=Path(name), demo_market=False, feedback_turn_s=1, _env_file=None)
         with open_application(settings, make_matcher=_no_engines, warm=False) as application:
             application.auth.ensure_admin(_KEY)
             fill(application, companies, exchanges, days)
@@ -135,7 +136,7 @@ def panels(url: str, rounds: int) -> dict[str, dict[str, float]]:
             client.get(page.path).raise_for_status()
             for name in page.panels:
                 taken = [
-                    _timed(lambda at=f"/panels/{page.name}/{name}?range={one}": client.get(at).raise_for_status())
+                    _timed(partial(client.get, f"/panels/{page.name}/{name}", params={"range": one}))
                     for _ in range(rounds)
                     for one in _RANGES
                 ]
@@ -228,9 +229,9 @@ def _no_engines(*_: object) -> Matcher:
     return cast("Matcher", NoEngines())  # nothing is matched here
 
 
-def _timed(act: Callable[[], object]) -> float:
+def _timed(act: Callable[[], httpx.Response]) -> float:
     started = time.perf_counter()
-    act()
+    act().raise_for_status()
     return 1000 * (time.perf_counter() - started)
 
 

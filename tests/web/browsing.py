@@ -90,7 +90,9 @@ def signed_in(browser: Browser, site: Site, **how: Any) -> Iterator[Page]:
 def visit(page: Page, site: Site, path: str) -> None:
     """Go to a page and wait until its charts are drawn."""
     page.goto(site.url + path)
-    page.wait_for_function("() => [...document.querySelectorAll('[data-chart]')].every((box) => box.querySelector('canvas'))")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('[data-chart]')].every((box) => box.querySelector('canvas'))"
+    )
 
 
 def violations(page: Page) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from anyio.to_thread import run_sync
 
 from ism.domain.errors import IsmError
+from ism.engines import catalog
 from ism.feedback.judge import CONSUMER
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ Marks = Mapping[str, object]
 Heard = asyncio.Queue[frozenset[str] | None]
 
 _MOST_WAITING = 100
+_JOBS = 20  # the newest ones, which are those that change
 _log = logging.getLogger("ism.http")
 
 
@@ -84,10 +86,16 @@ def marks(application: Application) -> Marks:
     return {
         "feedback": (store.feedback.last_sequence(), store.feedback.cursor(CONSUMER)),
         "market": store.generation(),
-        "models": store.fusion_generation(),
-        "jobs": [
-            (each["optimization_id"], each["status"], each["n_trials"], each["paused"])
-            for each in application.tuning.optimizer.list_optimizations()
-        ],
+        "models": (
+            store.fusion_generation(),
+            [store.retraining.deployment(name).generation for name in catalog.names()],
+        ),
+        "jobs": ([(job.job_id, job.moves) for job in store.retraining.jobs(limit=_JOBS)], _newest(application)),
         "components": sorted((name, each["state"]) for name, each in application.components().items()),
     }
+
+
+def _newest(application: Application) -> float:
+    """When a search last told how far it is; 0 where there is none."""
+    told = (application.settings.data_dir / "tuning").glob("*/*")
+    return max((path.stat().st_mtime for path in told), default=0.0)

@@ -1,186 +1,189 @@
-"""Jobs: searches for better parameters, and retraining, from request to end."""
+"""Jobs: retraining from request to end, and searches for better parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ism.app.phrases import engine_label
-from ism.app.web import charts
 from ism.app.web.page import Asked, Filter, Page
 from ism.app.web.panel import ACTIONS, LINKS, Action, Column, Empty, Panel, Row
+from ism.app.web.views import searches
+from ism.app.web.words import duration
 from ism.domain.errors import NotFoundError
+from ism.domain.retraining import ENDED, RetrainingJob
+from ism.engines import catalog
+from ism.retraining.config import RetrainingConfig
+from ism.tuning.folder import LOG
 
 _ROWS = 200
-_NO_SEARCH = Empty(
-    "No search for better parameters has been made.",
-    "Begin one: `ism optimize start matching`, or POST /api/optimizations.",
-    "/docs#group-optimization",
-    "How to ask over the API",
+_LOG_BYTES = 16_384
+_NO_JOB = Empty(
+    "Nothing has been retrained yet.",
+    "Feedback asks for it by itself; choose a model above to ask by hand.",
 )
 
 
-def searches(asked: Asked) -> Panel:
-    """Every search."""
-    every = list(reversed(asked.application.tuning.optimizer.list_optimizations()))
+def retraining(asked: Asked) -> Panel:
+    """Every job, newest first."""
+    found = asked.application.store.retraining.jobs(limit=_ROWS)
+    now = datetime.now(UTC)
     rows: list[Row] = [
         {
-            "created_at": each["created_at"], "model": engine_label(each["model_name"]),
-            "method": each["optimization_type"], "state": "paused" if each["paused"] else each["status"],
-            "trials": f"{each['n_trials']} of {each['requested_trials']}", "best": each["best_score"],
-            "duration": each["duration"], "error": each.get("error_message"),
-            ACTIONS: _search_actions(each) if asked.may_write else (),
-            LINKS: {"model": asked.address("/jobs", search=each["optimization_id"]) + "#panel-trials"},
+            "created_at": job.created_at, "model": engine_label(job.model_name), "trigger": job.trigger_type,
+            "type": str(job.config.get("retraining_type", "full")).replace("_", " "), "status": job.status,
+            "state": job.state.replace("_", " ").capitalize(), "beat": heartbeat(job, now),
+            "took": _took(job),
+            "error": job.error_message, ACTIONS: _actions(job) if asked.may_write else (),
+            LINKS: {"model": asked.address("/jobs", job=job.job_id) + "#panel-history"},
         }
-        for each in every[:_ROWS]
+        for job in found
     ]  # fmt: skip
     return Panel(
-        "Searches for better parameters",
-        (Column("created_at", "Asked", "time", "UTC"), Column("model", "Model"), Column("method", "Method"),
-         Column("state", "State", "state"), Column("trials", "Trials"), Column("best", "Best", "number", "metric"),
-         Column("duration", "Work", "seconds"), Column("error", "What went wrong")),
+        "Retraining",
+        (Column("created_at", "Asked", "time", "UTC"), Column("model", "Model"), Column("status", "Status", "state"),
+         Column("state", "Step"), Column("beat", "Heartbeat"), Column("trigger", "Trigger"), Column("type", "Type"),
+         Column("took", "Took", "seconds"), Column("error", "What went wrong")),
         rows,
-        _NO_SEARCH,
-        note="Choose a model to see its trials below. Searches run one after another and survive a restart.",
+        _NO_JOB,
+        note="Choose a model to see what happened step by step. A worker that does not answer for a minute is taken "
+        "for dead, and its job is carried on from its last step.",
         topics=("jobs",),
         width=12,
-        total=len(every),
     )  # fmt: skip
 
 
-def _search_actions(search: Mapping[str, Any]) -> list[Action]:
-    if search["status"] == "running":
-        question = "Cancel this search? What it found so far stays."
-        return [Action("Cancel", f"/act/searches/{search['optimization_id']}", question, values={"decision": "cancel"})]
-    if search["status"] in {"failed", "cancelled"}:
-        return [Action("Retry", f"/act/searches/{search['optimization_id']}", values={"decision": "retry"})]
+def _took(job: RetrainingJob) -> float | None:
+    return (job.completed_at - job.started_at).total_seconds() if job.started_at and job.completed_at else None
+
+
+def heartbeat(job: RetrainingJob, now: datetime) -> str | None:
+    """How long ago a job's worker was heard of; waiting and ended jobs have none."""
+    if job.state in ENDED:
+        return None
+    if job.lease_until is None:
+        waits = job.not_before
+        return f"waits until {waits:%Y-%m-%d %H:%M} UTC" if waits and waits > now else "waits for a worker"
+    quiet = (now - (job.lease_until - RetrainingConfig().lease)).total_seconds()
+    return f"{duration(max(quiet, 0.0))} ago" + ("; lost, to be carried on" if job.lease_until < now else "")
+
+
+def _actions(job: RetrainingJob) -> list[Action]:
+    address = f"/act/jobs/{job.job_id}"
+    if job.state not in ENDED:
+        question = "Cancel this job? It ends at its next step; a promoted model stays."
+        return [Action("Cancel", address, question, values={"decision": "cancel"})]
+    if job.state in {"FAILED", "ROLLED_BACK", "REJECTED"}:
+        return [Action("Retry", address, values={"decision": "retry"})]
     return []
 
 
-def chosen_search(asked: Asked) -> dict[str, Any] | None:
-    """The search that the address names, or the latest that has trials."""
-    optimizer = asked.application.tuning.optimizer
-    if named := asked.chosen.get("search"):
+def chosen_job(asked: Asked) -> RetrainingJob | None:
+    """The job that the address names, or the latest that began."""
+    store = asked.application.store.retraining
+    if named := asked.chosen.get("job"):
         try:
-            return dict(optimizer.get_optimization(named))
+            return store.get_job(named)
         except NotFoundError:
             return None
-    latest = next((each for each in reversed(optimizer.list_optimizations()) if each["n_trials"]), None)
-    return None if latest is None else dict(optimizer.get_optimization(latest["optimization_id"]))
+    return next((job for job in store.jobs(limit=_ROWS) if job.state != "COALESCED"), None)
 
 
-def trials(asked: Asked) -> Panel:
-    """Scores of one search, trial by trial."""
-    search = chosen_search(asked)
-    found = [] if search is None else search["trials"]
+def history(asked: Asked) -> Panel:
+    """One job, step by step."""
+    job = chosen_job(asked)
+    moves = [] if job is None else asked.application.store.retraining.moves(job.job_id)
     rows = [
-        {"number": each["number"], "state": each["state"], "score": each["score"],
-         "params": ", ".join(f"{name} {_value(value)}" for name, value in each["params"].items()),
-         "seconds": each["seconds"], "memory": each["peak_memory_mib"], "reason": each["reason"]}
-        for each in found
+        {"at": move.at, "to": move.to_state.replace("_", " ").capitalize(), "reason": move.reason,
+         "after": (move.at - before.at).total_seconds() if before else None}
+        for before, move in zip([None, *moves], moves, strict=False)
     ]  # fmt: skip
-    scored = [row for row in rows if row["score"] is not None and row["state"] == "complete"]
-    best, so_far = [], None
-    upward = search is None or search["direction"] == "maximize"
-    for row in scored:
-        so_far = row["score"] if so_far is None else max(so_far, row["score"]) if upward else min(so_far, row["score"])
-        best.append(so_far)
+    of = "" if job is None else f" to {engine_label(job.model_name)}, {job.created_at:%Y-%m-%d %H:%M}"
     return Panel(
-        f"Trials{_of(search)}",
-        (Column("number", "Trial", "number"), Column("state", "State", "state"), Column("score", "Score", "number"),
-         Column("params", "Parameters"), Column("seconds", "Time", "seconds"),
-         Column("memory", "Memory", "number", "MiB"), Column("reason", "Why it ended")),
+        f"What happened{of}",
+        (Column("at", "When", "time", "UTC"), Column("to", "Step"), Column("after", "After", "seconds"),
+         Column("reason", "Why")),
         rows,
-        _NO_SEARCH,
-        chart=charts.points([row["number"] for row in scored], [row["score"] for row in scored], best,
-                            ("Trial", "Best so far")) if scored else None,
-        note="A search never sees the part of the exchanges that judges a promotion.",
-        topics=("jobs",),
-        width=7,
-    )  # fmt: skip
-
-
-def importances(asked: Asked) -> Panel:
-    """Which parameters moved the score."""
-    search = chosen_search(asked)
-    found = {} if search is None else search["importances"]
-    rows = [{"parameter": name.replace("_", " "), "importance": value} for name, value in found.items()]
-    return Panel(
-        f"What mattered{_of(search)}",
-        (Column("parameter", "Parameter"), Column("importance", "Share of the score's movement", "share")),
-        rows,
-        _NO_SEARCH if search is None else Empty("Too few trials to tell.", "Importances need four finished trials with "
-                                                "different scores."),
-        chart=charts.bars([row["parameter"] for row in rows], [row["importance"] for row in rows], "%"),
-        note="PED-ANOVA (Watanabe et al., 2023); adds up to 100 %.",
-        topics=("jobs",),
-        width=5,
-    )  # fmt: skip
-
-
-def coordinates(asked: Asked) -> Panel:
-    """Every trial as a line across its parameters."""
-    search = chosen_search(asked)
-    done = [] if search is None else [each for each in search["trials"] if each["score"] is not None]
-    names = list(dict.fromkeys(name for each in done for name in each["params"]))
-    rows = [{"trial": each["number"], **{name: each["params"].get(name) for name in names}, "score": each["score"]}
-            for each in done]  # fmt: skip
-    axes = [{"name": name.replace("_", " "), "categories": _categories(rows, name)} for name in names]
-    lines = [[_axis_value(row[name]) for name in names] + [row["score"]] for row in rows]
-    columns = (
-        Column("trial", "Trial", "number"),
-        *(Column(name, name.replace("_", " "), "text" if axis["categories"] else "number")
-          for name, axis in zip(names, axes, strict=True)),
-        Column("score", "Score", "number"),
-    )  # fmt: skip
-    return Panel(
-        f"Parameters together{_of(search)}",
-        columns,
-        rows,
-        _NO_SEARCH if search is None else Empty("No trial has a score yet.", "Wait for the first one to finish."),
-        chart=charts.parallel([*axes, {"name": "score", "categories": None}], lines,
-                              [f"Trial {row['trial']}" for row in rows]) if rows else None,
-        note="One line a trial; the best fifth of the scores stands out in colour and width.",
+        _NO_JOB,
         topics=("jobs",),
         width=12,
     )  # fmt: skip
 
 
-def _categories(rows: list[dict[str, Any]], name: str) -> list[str] | None:
-    values = [row[name] for row in rows]
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        return None
-    return sorted({str(value) for value in values})
+def log(asked: Asked) -> Panel:
+    """The end of what training and the chosen search printed."""
+    home = asked.application.settings.data_dir
+    search = searches.chosen_search(asked)
+    files = {"training": home / "retraining" / "training.log"}
+    if search is not None:
+        files["search"] = home / searches.FOLDER / str(search["optimization_id"]) / LOG
+    rows = [{"source": name, "line": line} for name, path in files.items() for line in _tail(path)]
+    return Panel(
+        "Logs",
+        (Column("source", "Of"), Column("line", "Line", "code")),
+        rows[-_ROWS:],
+        Empty("Nothing was printed.", "Training and searches write here only what their libraries say."),
+        note=f"The last {_LOG_BYTES // 1024} KiB of each.",
+        topics=("jobs",),
+        width=12,
+        total=len(rows),
+    )
 
 
-def _axis_value(value: Any) -> Any:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-
-
-def _value(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _of(search: Mapping[str, Any] | None) -> str:
-    return "" if search is None else f" of {_named(search)}"
-
-
-def _named(search: Mapping[str, Any]) -> str:
-    return f"{engine_label(search['model_name'])}, {search['created_at'][:16].replace('T', ' ')}"
+def _tail(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LOG_BYTES))
+        return [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
 
 
 def filters(asked: Asked) -> list[Filter]:
     """Which search to look into."""
-    every = list(reversed(asked.application.tuning.optimizer.list_optimizations()))[:_ROWS]
-    options = [(each["optimization_id"], _named(each)) for each in every]
+    every = searches.all_searches(asked)[:_ROWS]
+    options: list[tuple[str, str]] = [(each["optimization_id"], searches.named(each)) for each in every]
     return [Filter("search", "Search", options, "Latest with trials")] if options else []
+
+
+def begin(asked: Asked) -> Panel:
+    """What can be begun by hand."""
+    rows: list[dict[str, Any]] = [
+        {
+            "model": engine_label(name),
+            ACTIONS: [
+                Action("Retrain", "/act/jobs", f"Retrain {engine_label(name)}? It serves only after it passed the gate "
+                       "and its canary.", values={"model": name}),
+                Action("Search parameters", "/act/searches", f"Search better parameters of {engine_label(name)}? "
+                       "It runs in the background.", values={"model": name}),
+            ] if asked.may_write else (),
+        }
+        for name in catalog.names()
+    ]  # fmt: skip
+    return Panel(
+        "Begin by hand",
+        (Column("model", "Model"),),
+        rows,
+        Empty("There is no model.", "Look into the list of engines."),
+        note="A wish by hand need not wait for the cool-down, but never skips the gate.",
+        width=12,
+    )
 
 
 PAGE = Page(
     "jobs",
     "Jobs",
     "What is being trained and searched, how far it is, and what came of it.",
-    {"searches": searches, "trials": trials, "importances": importances, "coordinates": coordinates},
+    {
+        "retraining": retraining,
+        "history": history,
+        "begin": begin,
+        "searches": searches.searches,
+        "trials": searches.trials,
+        "importances": searches.importances,
+        "coordinates": searches.coordinates,
+        "log": log,
+    },
     filters,
     timed=False,
 )

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from ism.app.http.access import ADMINS, MAY_MANAGE, WRITERS, get_application, get_caller, only
 from ism.app.http.problems import RefusalError, of_error
 from ism.app.http.routes.pages.rendering import read_form, render
+from ism.app.wiring import Application
 from ism.domain.errors import IsmError
 
 router = APIRouter(include_in_schema=False, prefix="/act")
@@ -58,16 +59,60 @@ async def letter(letter_id: str, request: Request) -> Response:
 async def search(search: str, request: Request) -> Response:
     """Cancel a search, or begin it again."""
     form = await _form(request)
-    tuning = get_application(request).tuning
+    application = get_application(request)
     if form.get("decision") == "cancel":
-        return await _done(request, partial(tuning.cancel, search), "/jobs", "The search ends; what it found stays.")
+        said = "The search ends; what it found stays."
+        return await _done(request, lambda: application.tuning.cancel(search), "/jobs", said)
 
     def again() -> object:
+        tuning = application.tuning
         before = tuning.optimizer.get_optimization(search)
         names = ("model_name", "optimization_type", "metric", "direction")
         return tuning.begin({**{name: before[name] for name in names}, "n_trials": before["requested_trials"]})
 
     return await _done(request, again, "/jobs", "The search begins again.")
+
+
+@router.post("/searches", dependencies=_MAY_WRITE)
+async def new_search(request: Request) -> Response:
+    """Begin a search with the model's presets."""
+    model = (await _form(request)).get("model", "")
+    application = get_application(request)
+    return await _done(request, lambda: application.tuning.begin({"model_name": model}), "/jobs", "The search begins.")
+
+
+@router.post("/jobs", dependencies=_MAY_WRITE)
+async def new_job(request: Request) -> Response:
+    """Ask for a retraining."""
+    model = (await _form(request)).get("model", "")
+    application = get_application(request)
+    return await _done(request, lambda: application.retraining.pipeline.request(model), "/jobs", "The job is stored.")
+
+
+@router.post("/jobs/{job}", dependencies=_MAY_WRITE)
+async def job(job: str, request: Request) -> Response:
+    """Cancel a job, or ask for the same again."""
+    form = await _form(request)
+    application = get_application(request)
+    if form.get("decision") == "cancel":
+        cancel = partial(_cancel_job, application, job)
+        return await _done(request, cancel, "/jobs", "The job ends at its next step.")
+
+    def again() -> object:
+        pipeline = application.retraining.pipeline
+        before = pipeline.job(job)
+        return pipeline.request(before.model_name, "manual", before.config)
+
+    return await _done(request, again, "/jobs", "The job is asked for again.")
+
+
+@router.post("/models/{name}", dependencies=MAY_MANAGE)
+async def roll_back(name: str, request: Request) -> Response:
+    """Return to the champion before."""
+    reason = _reason(await _form(request))
+    application, actor = get_application(request), get_caller(request).name
+    back = partial(_roll_back, application, name, actor, reason)
+    return await _done(request, back, "/models", "The version before answers again.")
 
 
 @router.post("/fusion", dependencies=_MAY_SWITCH)
@@ -93,6 +138,14 @@ async def matcher(request: Request) -> Response:
         application.matcher.refresh()
 
     return await _done(request, load, "/system", "Market and engines are loaded.")
+
+
+def _cancel_job(application: Application, job: str) -> object:
+    return application.retraining.pipeline.cancel(job)
+
+
+def _roll_back(application: Application, name: str, actor: str, reason: str) -> object:
+    return application.retraining.rollback(name, actor, reason)
 
 
 async def _form(request: Request) -> dict[str, str]:
