@@ -107,7 +107,7 @@ def history(asked: Asked) -> Panel:
         rows,
         _NO_JOB,
         topics=("jobs",),
-        width=12,
+        width=8,
     )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def begin(asked: Asked) -> Panel:
         rows,
         Empty("There is no model.", "Look into the list of engines."),
         note="A wish by hand need not wait for the cool-down, but never skips the gate.",
-        width=12,
+        width=4,
     )
 
 

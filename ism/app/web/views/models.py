@@ -78,13 +78,13 @@ def quality(asked: Asked) -> Panel:
     looks = [look for name in names(asked) for look in _looks(asked, name)]
     looks.sort(key=lambda look: look.at)
     rows = [
-        {"at": look.at, "model": engine_label(look.model_name), "challenger": _challenger(look),
+        {"at": look.at, "model": engine_label(look.model_name), "challenger": measured(look),
          "gain": _gain(look, "mean"), "low": _gain(look, "low"), "high": _gain(look, "high"), "verdict": look.verdict}
         for look in looks
     ]  # fmt: skip
     told = sorted({look.model_name for look in looks})
     series = {
-        engine_label(name): [_challenger(look) if look.model_name == name else None for look in looks] for name in told
+        engine_label(name): [measured(look) if look.model_name == name else None for look in looks] for name in told
     }
     at = [look.at for look in looks]
     return Panel(
@@ -200,7 +200,8 @@ def _better(look: GateLook) -> Mapping[str, Any]:
     return {} if found is None else found["numbers"]
 
 
-def _challenger(look: GateLook) -> float | None:
+def measured(look: GateLook) -> float | None:
+    """nDCG@10 of the challenger on the exchanges that the gate kept aside; None where that was not reached."""
     value = _better(look).get("challenger_mean")
     return None if value is None else float(value)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
+from ism.app.phrases import engine_label
 from ism.app.web.flows import total
 from ism.app.web.page import Asked, Page
-from ism.app.web.panel import Column, Empty, Panel, Tile
-from ism.app.web.views import feedback, system
-from ism.app.web.words import large, share
+from ism.app.web.panel import LINKS, Column, Empty, Panel, Tile
+from ism.app.web.views import feedback, models
+from ism.app.web.words import age, large, share
+from ism.engines import catalog
 
+_MOST, _SHOWN = 1000, 5
 _NO_ROWS = Empty("Nothing has been measured yet.", "Wait a minute after the first start.")
 
 
 def numbers(asked: Asked) -> Panel:
     """Four numbers, each with its trend and the way to its cause."""
-    tiles = [health(asked), satisfaction(asked), exchanges(asked)]
+    tiles = [health(asked), quality(asked), satisfaction(asked), exchanges(asked)]
     return Panel(
         "At a glance",
         (Column("what", "What"), Column("value", "Value"), Column("detail", "Rests on")),
@@ -34,6 +38,18 @@ def health(asked: Asked) -> Tile:
     tone = "bad" if states["down"] else "warn" if states["starting"] else ""
     detail = ", ".join(f"{count} {state}" for state, count in states.most_common())
     return Tile("Health", word, f"Components: {detail}", tone=tone, address=asked.address("/system"))
+
+
+def quality(asked: Asked) -> Tile:
+    """nDCG@10 of the version that was judged last."""
+    store, address = asked.application.store.retraining, asked.address("/models")
+    looks = sorted((look for name in catalog.names() for look in store.looks(name)), key=lambda look: look.at)
+    measured = [(look, value) for look in looks if (value := models.measured(look)) is not None]
+    if not measured:
+        return Tile("Quality", "", "No model has been judged on exchanges it did not see", address=address)
+    look, value = measured[-1]
+    detail = f"nDCG@10 of {engine_label(look.model_name)} on unseen exchanges, judged {age(look.at)}"
+    return Tile("Quality", f"{value:.2f}", detail, [each for _, each in measured], address=address)
 
 
 def satisfaction(asked: Asked) -> Tile:
@@ -72,13 +88,71 @@ def exchanges(asked: Asked) -> Tile:
     return Tile("Exchanges", f"{len(flows)} operating", detail, trend, address=address)
 
 
+def attention(asked: Asked) -> Panel:
+    """What waits for a person, the most urgent first."""
+    rows = [row for find in (_broken, _jobs, _kept_out) for row in find(asked)]
+    rows.sort(key=lambda row: _ORDER.index(row["severity"]))
+    return Panel(
+        "What needs you",
+        (Column("severity", "How urgent", "state"), Column("what", "What"), Column("do", "What to do")),
+        rows,
+        Empty("Nothing needs you.", "Components work, no job failed in this time, and nothing waits for a decision."),
+        topics=("feedback", "components", "jobs", "metrics"),
+        width=12,
+    )
+
+
+_ORDER = ("critical", "warning", "notice")
+
+
+def _row(severity: str, what: str, do: str, address: str) -> dict[str, Any]:
+    return {"severity": severity, "what": what, "do": do, LINKS: {"what": address}}
+
+
+def _broken(asked: Asked) -> list[dict[str, Any]]:
+    severities = {"down": "critical", "degraded": "warning"}
+    return [
+        _row(severities[state["state"]], f"{name.replace('_', ' ')}: {state['detail']}",
+             "See what it says, mend it, and load again.", asked.address("/system"))
+        for name, state in asked.application.components().items()
+        if state["state"] in severities
+    ]  # fmt: skip
+
+
+def _jobs(asked: Asked) -> list[dict[str, Any]]:
+    failed = asked.application.store.retraining.jobs(states=("FAILED", "ROLLED_BACK"), limit=_MOST)
+    recent = [job for job in failed if job.created_at >= asked.period.start and job.status == "failed"]
+    return [
+        _row("warning", f"Retraining of {engine_label(job.model_name)} failed: {job.error_message}",
+             "Read its steps, then retry.", asked.address("/jobs", job=job.job_id))
+        for job in recent[:_SHOWN]
+    ]  # fmt: skip
+
+
+def _kept_out(asked: Asked) -> list[dict[str, Any]]:
+    letters = len(asked.application.store.feedback.dead_letters("open", None, _MOST))
+    held = len(asked.application.feedback.loop.review.quarantined("held", None, _MOST))
+    found = []
+    if letters:
+        found.append(_row("notice", f"{_count(letters)} dead letters are open", "Replay or discard them.",
+                          asked.address("/feedback") + "#panel-letters"))  # fmt: skip
+    if held:
+        found.append(_row("notice", f"{_count(held)} statements are held in quarantine", "Release or confirm them.",
+                          asked.address("/feedback") + "#panel-quarantine"))  # fmt: skip
+    return found
+
+
+def _count(number: int) -> str:
+    return f"{number} or more" if number >= _MOST else str(number)
+
+
 PAGE = Page(
     "overview",
     "Overview",
     "Is it well, is it good, are people content, and what needs you.",
     {
         "numbers": numbers,
-        "components": system.components,
+        "attention": attention,
         "satisfaction": feedback.satisfaction,
         "volume": feedback.volume,
     },

@@ -75,6 +75,14 @@ def chosen_search(asked: Asked) -> dict[str, Any] | None:
     return None if latest is None else {"trials": [], "importances": {}, **latest}
 
 
+def _none_yet(asked: Asked) -> Empty:
+    if not all_searches(asked):
+        return _NO_SEARCH
+    return Empty(
+        "No trial has finished yet.", "The first one is on its way; this panel is drawn again when it is done."
+    )
+
+
 def _home(asked: Asked) -> Path:
     return (asked.application.settings.data_dir / FOLDER).absolute()
 
@@ -101,7 +109,7 @@ def trials(asked: Asked) -> Panel:
          Column("params", "Parameters"), Column("seconds", "Time", "seconds"),
          Column("memory", "Memory", "number", "MiB"), Column("reason", "Why it ended")),
         rows,
-        _NO_SEARCH,
+        _none_yet(asked),
         chart=charts.points([row["number"] for row in scored], [row["score"] for row in scored], best,
                             ("Trial", "Best so far")) if scored else None,
         note="A search never sees the part of the exchanges that judges a promotion.",
@@ -119,7 +127,7 @@ def importances(asked: Asked) -> Panel:
         f"What mattered{_of(search)}",
         (Column("parameter", "Parameter"), Column("importance", "Share of the score's movement", "share")),
         rows,
-        _NO_SEARCH if search is None else Empty("Too few trials to tell.", "Importances need four finished trials with "
+        _none_yet(asked) if search is None else Empty("Too few trials to tell.", "Importances need four finished trials with "
                                                 "different scores."),
         chart=charts.bars([row["parameter"] for row in rows], [row["importance"] for row in rows], "%"),
         note="PED-ANOVA (Watanabe et al., 2023); adds up to 100 %.",
@@ -147,7 +155,7 @@ def coordinates(asked: Asked) -> Panel:
         f"Parameters together{_of(search)}",
         columns,
         rows,
-        _NO_SEARCH if search is None else Empty("No trial has a score yet.", "Wait for the first one to finish."),
+        _none_yet(asked) if search is None else Empty("No trial has a score yet.", "Wait for the first one to finish."),
         chart=charts.parallel([*axes, {"name": "score", "categories": None}], lines,
                               [f"Trial {row['trial']}" for row in rows]) if rows else None,
         note="One line a trial; the best fifth of the scores stands out in colour and width.",

@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from pydantic import SecretStr
 
+from ism.app.web import words
 from ism.app.web.page import Asked, Page
 from ism.app.web.panel import ACTIONS, Action, Column, Empty, Panel, Row
 from ism.settings import Settings
 
 _ROWS = 100
+
+
+def load(asked: Asked) -> Panel:
+    """What the machine and this process use at this moment."""
+    memory, process = psutil.virtual_memory(), psutil.Process()
+    disk = psutil.disk_usage(str(asked.application.settings.data_dir))
+    cores = psutil.cpu_count() or 1
+    started = datetime.fromtimestamp(process.create_time(), UTC)
+    rows = [
+        {"what": "Processor", "now": words.share(psutil.getloadavg()[0] / cores),
+         "of": f"{cores} cores, mean of the last minute; above 100 % work waits"},
+        {"what": "Memory of the machine", "now": words.share(memory.percent / 100), "of": words.size(memory.total)},
+        {"what": "Memory of this process", "now": words.size(process.memory_info().rss),
+         "of": words.size(memory.total)},
+        {"what": "Disk of the data folder", "now": f"{words.size(disk.free)} free", "of": words.size(disk.total)},
+        {"what": "Connections", "now": str(len(process.net_connections("tcp"))), "of": "of this process, TCP"},
+        {"what": "Running since", "now": words.moment(started), "of": f"UTC, {words.age(started)}"},
+    ]  # fmt: skip
+    return Panel(
+        "Load now",
+        (Column("what", "What"), Column("now", "Now"), Column("of", "Of")),
+        rows,
+        Empty("This machine does not tell its load.", "Look with the system's own tools."),
+        topics=("metrics",),
+        width=5,
+    )
 
 
 def components(asked: Asked) -> Panel:
@@ -28,7 +57,7 @@ def components(asked: Asked) -> Panel:
         Empty("No component has told its state.", "Look into the server's log."),
         note="The same as /readyz tells machines. A degraded component does its work with less.",
         topics=("components",),
-        width=12,
+        width=7,
     )
 
 
@@ -130,5 +159,5 @@ PAGE = Page(
     "system",
     "System",
     "What it runs on, how it is set, and who changed what.",
-    {"components": components, "changes": changes, "backups": backups, "settings": settings},
+    {"load": load, "components": components, "changes": changes, "backups": backups, "settings": settings},
 )
