@@ -68,14 +68,14 @@
       } : {};
       return [
         ...(band ? [edge(true, band[0], `${each.name} low`), edge(false, widths, `${each.name} high`)] : []),
-        { name: each.name, data: chart.at.map((at, row) => [at, each.values[row]]), z: 2, ...line, ...upright },
+        { name: each.name, data: chart.at.map((at, row) => [at, stacked ? each.values[row] || null : each.values[row]]), z: 2, ...line, ...upright },
       ];
     });
     return {
       legend: many ? { ...legend(c), data: chart.series.map((each) => each.name) } : undefined,
       grid: { left: 4, right: 12, top: many ? 40 : 14, bottom: 2, containLabel: true },
       xAxis: axis(c, { type: "time", splitLine: { show: false }, splitNumber: wide ? 8 : 4, axisLabel: { ...text(c), hideOverlap: true, formatter: days } }),
-      yAxis: axis(c, { type: "value", min: chart.min ?? undefined, max: chart.max ?? undefined, axisLine: { show: false }, scale: !stacked && chart.min === null, minInterval: stacked ? 1 : undefined, splitNumber: 4, axisLabel: { ...text(c), formatter: (value) => short(value, chart.unit) } }),
+      yAxis: axis(c, { type: "value", min: chart.min ?? undefined, max: chart.max ?? undefined, axisLine: { show: false }, scale: !stacked && chart.min === null, minInterval: stacked ? 1 : undefined, splitNumber: 5, axisLabel: { ...text(c), formatter: (value) => short(value, chart.unit) } }),
       tooltip: tooltip(c, {
         trigger: "axis", axisPointer: { type: stacked ? "shadow" : "line", lineStyle: { color: c["strong-line"] }, shadowStyle: { color: faded(c.muted, 0.1) } },
         formatter: (rows) => [moment(rows[0].value[0]), ...chart.series.map((each) => {

@@ -96,7 +96,8 @@ def _use(model: str) -> Action:
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in metrics.items())
+    plain = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in plain.items())
 
 
 def _value(value: Any) -> str:

@@ -86,7 +86,7 @@ def quality(asked: Asked) -> Panel:
     series = {
         engine_label(name): [measured(look) if look.model_name == name else None for look in looks] for name in told
     }
-    at = [look.at for look in looks]
+    at, values = [look.at for look in looks], [measured(look) is not None for look in looks]
     return Panel(
         "Quality over time",
         (Column("at", "Judged", "time", "UTC"), Column("model", "Model"), Column("challenger", "nDCG@10", "number"),
@@ -95,7 +95,7 @@ def quality(asked: Asked) -> Panel:
         rows,
         Empty("The gate has judged nothing in this time.", "Quality is measured whenever a challenger is judged; "
               "choose a longer time or ask for a retraining.", "/jobs", "Ask for a retraining"),
-        chart=charts.lines(at, series, bounds=(0, 1), marks=_promotions(asked)) if rows else None,
+        chart=charts.lines(at, series, bounds=(0, 1), marks=_promotions(asked)) if any(values) else None,
         note="nDCG@10 of each challenger on the exchanges that the gate kept aside; upright lines are promotions and "
         "rollbacks. Bounds are of the difference to the hardest rival, clustered by company.",
         topics=("models",),

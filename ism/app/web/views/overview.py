@@ -46,7 +46,8 @@ def quality(asked: Asked) -> Tile:
     looks = sorted((look for name in catalog.names() for look in store.looks(name)), key=lambda look: look.at)
     measured = [(look, value) for look in looks if (value := models.measured(look)) is not None]
     if not measured:
-        return Tile("Quality", "", "No model has been judged on exchanges it did not see", address=address)
+        why = looks[-1].evidence["reasons"] if looks else ["No model has been judged on exchanges that it did not see."]
+        return Tile("Quality", "", why[0], address=address)
     look, value = measured[-1]
     detail = f"nDCG@10 of {engine_label(look.model_name)} on unseen exchanges, judged {age(look.at)}"
     return Tile("Quality", f"{value:.2f}", detail, [each for _, each in measured], address=address)

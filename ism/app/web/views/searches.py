@@ -21,6 +21,8 @@ _NO_SEARCH = Empty(
     "How to ask over the API",
 )
 
+_TOO_FEW = Empty("Too few trials to tell.", "Importances need four finished trials with different scores.")
+
 
 def searches(asked: Asked) -> Panel:
     """Every search."""
@@ -127,8 +129,7 @@ def importances(asked: Asked) -> Panel:
         f"What mattered{_of(search)}",
         (Column("parameter", "Parameter"), Column("importance", "Share of the score's movement", "share")),
         rows,
-        _none_yet(asked) if search is None else Empty("Too few trials to tell.", "Importances need four finished trials with "
-                                                "different scores."),
+        _none_yet(asked) if search is None else _TOO_FEW,
         chart=charts.bars([row["parameter"] for row in rows], [row["importance"] for row in rows], "%"),
         note="PED-ANOVA (Watanabe et al., 2023); adds up to 100 %.",
         topics=("jobs",),
