@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def take(page: Page, url: str, name: str, target: Path) -> None:
 def talk(application: Application) -> None:
     """People look at matches for sixty days, and say what they think."""
     rng, now = random.Random(0), datetime.now(UTC)
-    shown = [match.recommendation_id for offer in OFFERS for match in application.match(offer, 20).matches]
+    shown = [each for offer in OFFERS for each in looked_at(application, offer, now - timedelta(days=61))]
     clock = [now]
     orchestrator = AIFeedbackOrchestrator(
         application.store, application.settings, application.encoder, lambda: clock[0]
@@ -108,6 +109,22 @@ def talk(application: Application) -> None:
     asyncio.run(orchestrator.ingest_batch([letter, *(said(rng, shown, 60, "ring") for _ in range(35))]))
     orchestrator.loop.turn()
     orchestrator.close()
+
+
+def looked_at(application: Application, offer: Offer, at: datetime) -> list[str]:
+    """What would have been shown for an offer at an earlier time, logged for then."""
+    lists = application.store.get_request(application.match(offer, 20).request_id)
+    earlier = [
+        replace(
+            each,
+            recommendation_id=f"then-{each.recommendation_id}",
+            request_id=f"then-{each.request_id}",
+            created_at=at,
+        )
+        for each in lists
+    ]
+    application.store.log_recommendations(earlier)
+    return [each.recommendation_id for each in earlier]
 
 
 def said(rng: random.Random, shown: list[str], day: int, actor: str | None = None) -> dict[str, Any]:

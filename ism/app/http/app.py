@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from ism.app.http.routes import (
 )
 from ism.app.web.flows import Flows
 from ism.app.web.pulse import Pulse, marks
+from ism.domain.errors import IsmError
 
 if TYPE_CHECKING:
     from ism.app.wiring import Application
@@ -38,6 +39,13 @@ _ABOUT = (
 )
 
 
+def _warm_up(app: FastAPI) -> None:
+    """Load engines, then what the pages show of the market, so that the first visitor need not wait for it."""
+    app.state.application.try_warm_up()
+    with suppress(IsmError):  # a store that is closed again, or away: the page that asks says so
+        app.state.flows.current()
+
+
 def create_app(application: Application) -> FastAPI:
     """The HTTP face of an application; when it starts, it warms the application up in a thread.
 
@@ -46,7 +54,7 @@ def create_app(application: Application) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=application.try_warm_up, name="warm-up", daemon=True).start()
+        threading.Thread(target=_warm_up, args=(app,), name="warm-up", daemon=True).start()
         application.feedback.loop.start(application.settings.feedback_turn_s)
         yield
         await app.state.pulse.close()

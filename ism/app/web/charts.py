@@ -56,9 +56,12 @@ def points(at: Sequence[float], values: Values, best: Values, names: tuple[str, 
     return {"kind": "points", "at": list(at), "values": list(values), "best": list(best), "names": names, "unit": unit}
 
 
-def geography(sites: Sequence[Mapping[str, Any]], routes: Sequence[Mapping[str, Any]], unit: str) -> Chart:
-    """Sites (``name``, ``at`` [longitude, latitude], ``value``, ``link``) and routes (``from``, ``to``, ``value``)."""
-    return {"kind": "map", "sites": list(sites), "routes": list(routes), "unit": unit}
+def geography(sites: Sequence[Sequence[Any]], routes: Sequence[Mapping[str, Any]], unit: str, address: str) -> Chart:
+    """Sites (name, longitude, latitude, value, identifier) and routes (``from``, ``to``, ``value``).
+
+    ``address`` followed by a site's identifier is where it leads.
+    """
+    return {"kind": "map", "sites": list(sites), "routes": list(routes), "unit": unit, "address": address}
 
 
 def graph(nodes: Sequence[Mapping[str, Any]], links: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> Chart:

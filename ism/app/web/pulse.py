@@ -1,4 +1,4 @@
-"""Notices what changed and tells everybody who listens; one look a second for all of them, none while nobody does."""
+"""Notices what changed and tells everybody who listens; two looks a second for all of them, none while nobody does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Pulse:
         beat_s: seconds of silence after which a listener is told that all is well.
     """
 
-    def __init__(self, look: Callable[[], Marks], every_s: float = 1.0, beat_s: float = 5.0) -> None:
+    def __init__(self, look: Callable[[], Marks], every_s: float = 0.5, beat_s: float = 5.0) -> None:
         self._look, self._every_s, self.beat_s = look, every_s, beat_s
         self._listeners: set[Heard] = set()
         self._task: asyncio.Task[None] | None = None

@@ -164,21 +164,21 @@
   const cluster = (drawn, chart) => {
     const cells = new Map();
     for (const site of chart.sites) {
-      const pixel = drawn.convertToPixel("geo", site.at);
+      const pixel = drawn.convertToPixel("geo", [site[1], site[2]]);
       if (!pixel) continue;
       const key = `${Math.round(pixel[0] / CELL)} ${Math.round(pixel[1] / CELL)}`;
       const cell = cells.get(key);
       if (cell) cell.push(site); else cells.set(key, [site]);
     }
     return [...cells.values()].map((sites) => {
-      const at = [0, 1].map((side) => sites.reduce((sum, site) => sum + site.at[side], 0) / sites.length);
-      const told = sites.slice(0, 8).map((site) => `${site.name}: ${amount(site.value, chart.unit)}`);
+      const at = [0, 1].map((side) => sites.reduce((sum, site) => sum + site[1 + side], 0) / sites.length);
+      const told = sites.slice(0, 8).map((site) => `${site[0]}: ${amount(site[3], chart.unit)}`);
       if (sites.length > 8) told.push(`and ${sites.length - 8} more`);
-      return { value: at, count: sites.length, told: told.join("\n"), link: sites.length === 1 ? sites[0].link : "", symbolSize: sites.length === 1 ? 10 : Math.min(32, 16 + 4 * Math.log2(sites.length)) };
+      return { value: at, count: sites.length, told: told.join("\n"), link: sites.length === 1 ? chart.address + encodeURIComponent(sites[0][4]) : "", symbolSize: sites.length === 1 ? 10 : Math.min(32, 16 + 4 * Math.log2(sites.length)) };
     });
   };
   const frameSites = (chart) => {
-    const side = (index) => chart.sites.map((site) => site.at[index]);
+    const side = (index) => chart.sites.map((site) => site[1 + index]);
     const [west, east, south, north] = [Math.min(...side(0)), Math.max(...side(0)), Math.min(...side(1)), Math.max(...side(1))];
     chart.center = [(west + east) / 2, (south + north) / 2];
     chart.zoom = Math.max(1, Math.min(40, 0.75 * Math.min(360 / Math.max(east - west, 4), 150 / Math.max(north - south, 3))));

@@ -154,7 +154,7 @@ def begin(asked: Asked) -> Panel:
             ACTIONS: [
                 Action("Retrain", "/act/jobs", f"Retrain {engine_label(name)}? It serves only after it passed the gate "
                        "and its canary.", values={"model": name}),
-                Action("Search parameters", "/act/searches", f"Search better parameters of {engine_label(name)}? "
+                Action("Search", "/act/searches", f"Search better parameters of {engine_label(name)}? "
                        "It runs in the background.", values={"model": name}),
             ] if asked.may_write else (),
         }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from typing import Any
 
 from ism.app import phrases
 from ism.app.web import charts
 from ism.app.web.flows import Flow, section, total
 from ism.app.web.layout import placed
-from ism.app.web.page import Asked, Filter, Page
+from ism.app.web.page import Asked, Filter, MakePanel, Page
 from ism.app.web.panel import LINKS, Column, Empty, Panel, Row
 from ism.data.codes import ewc
 from ism.domain.market import Company
@@ -19,6 +19,7 @@ from ism.domain.match import Interval
 
 PATH = "/network"
 _NODES, _ROUTES, _ROWS = 150, 400, 200
+_KEPT = 16  # panels of each kind
 _STATUSES = ("operating", "planned", "discontinued", "unknown")
 _UNKNOWN = "Unknown"
 _MEASURES = {"count": "exchanges", "tonnes": "t a year", "co2e": "t CO₂e a year", "eur": "thousand € a year"}
@@ -113,26 +114,26 @@ def geography(asked: Asked) -> Panel:
     flows, measure = chosen_flows(asked), _measure(asked)
     weight: dict[str, float] = defaultdict(float)
     for flow in flows:
-        for company in (flow.donor, flow.receiver):
-            weight[company.company_id] += measure_of(flow, measure)
+        amount = measure_of(flow, measure)
+        weight[flow.donor.company_id] += amount
+        weight[flow.receiver.company_id] += amount
     companies = {each.company_id: each for flow in flows for each in (flow.donor, flow.receiver)}
+    ordered = sorted(companies.items(), key=lambda item: (-weight[item[0]], item[0]))
     rows: list[dict[str, Any]] = [
         {
             "company": company.name, "country": company.country, "sector": company.nace, "latitude": company.latitude,
             "longitude": company.longitude, "amount": weight[key],
             LINKS: {"company": asked.address(PATH, company=key)},
         }
-        for key, company in sorted(companies.items(), key=lambda item: (-weight[item[0]], item[0]))
+        for key, company in ordered[:_ROWS]
     ]  # fmt: skip
-    placed_rows = [row for row in rows if row["latitude"] is not None and row["longitude"] is not None]
     sites = [
-        {
-            "name": row["company"], "at": [row["longitude"], row["latitude"]], "value": row["amount"],
-            "link": row[LINKS]["company"],
-        }
-        for row in placed_rows
-    ]  # fmt: skip
-    missing = len(rows) - len(placed_rows)
+        (each.name, each.longitude, each.latitude, round(weight[key], 3), key)
+        for key, each in ordered
+        if each.latitude is not None and each.longitude is not None
+    ]
+    missing = len(ordered) - len(sites)
+    address = asked.address(PATH, company="") + "&company="
     return Panel(
         "Where it happens",
         (
@@ -143,14 +144,14 @@ def geography(asked: Asked) -> Panel:
             Column("latitude", "Latitude", "number", "°"),
             Column("longitude", "Longitude", "number", "°"),
         ),
-        rows[:_ROWS],
+        rows,
         _EMPTY,
-        chart=charts.geography(sites, _routes(flows, measure), _MEASURES[measure]) if sites else None,
-        note=(f"{missing} of {len(rows)} companies have no place and are in the table only. " if missing else "")
+        chart=charts.geography(sites, _routes(flows, measure), _MEASURES[measure], address) if sites else None,
+        note=(f"{missing} of {len(ordered)} companies have no place and are in the table only. " if missing else "")
         + "Sites that lie close together are drawn as one; zoom in to part them. Outline: Natural Earth.",
         topics=("market",),
         width=8,
-        total=len(rows),
+        total=len(ordered),
     )
 
 
@@ -212,8 +213,9 @@ def sankey(asked: Asked) -> Panel:
             Column("exchanges", "Exchanges", "number"),
             Column("amount", "Amount", "number", _MEASURES[measure]),
         ),
-        rows,
+        rows[:_ROWS],
         _EMPTY,
+        total=len(rows),
         chart=_sankey(asked, rows, _MEASURES[measure]) if any(row["amount"] for row in rows) else None,
         note=f"{unknown} of {len(flows)} exchanges have no known amount in {_MEASURES[measure]} and are not drawn."
         if unknown
@@ -302,23 +304,29 @@ def _places(count: int, ends: tuple[tuple[int, int], ...]) -> list[tuple[float, 
 
 
 def _sankey(asked: Asked, rows: Sequence[dict[str, Any]], unit: str) -> charts.Chart:
-    nodes: dict[str, dict[str, Any]] = {}
-    amounts: dict[tuple[str, str], float] = defaultdict(float)
+    nodes: dict[tuple[int, str], dict[str, Any]] = {}
+    amounts: dict[tuple[int, str, str], float] = defaultdict(float)
     for row in rows:
-        giver, chapter, taker = row["key"]
-        steps = (
-            (f"from {giver}", _sector(giver), 0, {"sector": giver}),
-            (f"kind {chapter}", _chapter(chapter), 1, {"chapter": chapter}),
-            (f"to {taker}", _sector(taker), 2, {"sector": taker}),
-        )
-        for key, name, depth, change in steps:
-            link = asked.address(PATH, **change) if all(change.values()) else ""
-            nodes.setdefault(key, {"id": key, "name": name, "depth": depth, "link": link})
-        amounts[steps[0][0], steps[1][0]] += row["amount"]
-        amounts[steps[1][0], steps[2][0]] += row["amount"]
-    flows = [{"source": one, "target": two, "value": amount} for (one, two), amount in amounts.items() if amount]
+        codes = row["key"]
+        for depth, code in enumerate(codes):
+            if (depth, code) not in nodes:
+                nodes[depth, code] = _block(asked, depth, code)
+        if row["amount"]:
+            amounts[0, codes[0], codes[1]] += row["amount"]
+            amounts[1, codes[1], codes[2]] += row["amount"]
+    flows = [
+        {"source": f"{depth} {one}", "target": f"{depth + 1} {two}", "value": amount}
+        for (depth, one, two), amount in amounts.items()
+    ]
     used = {end for flow in flows for end in (flow["source"], flow["target"])}
-    return charts.sankey([node for key, node in nodes.items() if key in used], flows, unit)
+    return charts.sankey([node for node in nodes.values() if node["id"] in used], flows, unit)
+
+
+def _block(asked: Asked, depth: int, code: str) -> dict[str, Any]:
+    """A block of the diagram: a giving sector, a kind of waste, a taking sector."""
+    name, filtered = (_chapter(code), "chapter") if depth == 1 else (_sector(code), "sector")
+    link = asked.address(PATH, **{filtered: code}) if code else ""
+    return {"id": f"{depth} {code}", "name": name, "depth": depth, "link": link}
 
 
 _SHORT = {
@@ -352,11 +360,35 @@ def _bounds(intervals: Sequence[Interval | None]) -> dict[str, Any]:
     return {"amount": found and found.central, "span": _span(found), "known": known}
 
 
+def _kept(make: MakePanel) -> MakePanel:
+    """The same panel, made once for a market and its filters: many people look at few of them."""
+    made: OrderedDict[tuple[object, ...], Panel] = OrderedDict()
+
+    @wraps(make)
+    def panel(asked: Asked) -> Panel:
+        market = asked.flows.current()
+        key = (id(asked.flows), market.generation, asked.period.name, *sorted(asked.chosen.items()))
+        found = made.get(key)
+        if found is None:
+            found = made[key] = make(asked)
+            while len(made) > _KEPT:
+                made.popitem(last=False)
+        return found
+
+    return panel
+
+
 PAGE = Page(
     "network",
     "Network",
     "Who gives what to whom, where, and what it spares.",
-    {"map": geography, "totals": totals, "flows": sankey, "web": web, "links": links},
+    {
+        "map": _kept(geography),
+        "totals": _kept(totals),
+        "flows": _kept(sankey),
+        "web": _kept(web),
+        "links": _kept(links),
+    },
     filters,
     timed=False,
 )
