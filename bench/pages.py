@@ -29,10 +29,12 @@ from ism.app.web.views import PAGES
 from ism.app.wiring import Application, Matcher, open_application
 from ism.data import knowledge
 from ism.domain.market import Company, Exchange, Recommendation
+from ism.domain.retraining import RetrainingJob
+from ism.engines import catalog
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
 from ism.settings import Settings
 
-TITLE = "Pages: 5,000 companies, 10,000 exchanges, 90 days of feedback"
+TITLE = "Pages: 5,000 companies, 10,000 exchanges, 10,000 jobs, 90 days of feedback"
 NEEDS_DATA = False
 PANEL_MS, FIRST_PAGE_S, LIVE_S, GROWTH_MIB = 200.0, 1.5, 2.0, 10.0
 NOTES = """\
@@ -51,11 +53,15 @@ def run(options: Options) -> dict[str, Any]:
     """Fill a store, serve it, and measure."""
     started = time.perf_counter()
     companies, exchanges, days, rounds = (300, 600, 5, 2) if options.fast else (5_000, 10_000, 90, 8)
+    jobs = exchanges
     with tempfile.TemporaryDirectory(prefix="ism-") as name:
-        settings = Settings(data_dir=Path(name), demo_market=False, feedback_turn_s=1, _env_file=None)
+        settings = Settings(
+            data_dir=Path(name), demo_market=False, retraining_enabled=False, feedback_turn_s=1, _env_file=None
+        )
         with open_application(settings, make_matcher=_no_engines, warm=False) as application:
             application.auth.ensure_admin(_KEY)
             fill(application, companies, exchanges, days)
+            ask(application, jobs)
             with served(application) as url:
                 found = {
                     "panels": panels(url, rounds),
@@ -63,7 +69,7 @@ def run(options: Options) -> dict[str, Any]:
                     "growth_mib": growth(url),
                 }
     limits = {"panel_ms": PANEL_MS, "first_page_s": FIRST_PAGE_S, "live_s": LIVE_S, "growth_mib": GROWTH_MIB}
-    size = {"companies": companies, "exchanges": exchanges, "days": days}
+    size = {"companies": companies, "exchanges": exchanges, "jobs": jobs, "days": days}
     return {
         "protocol": "pages",
         "simulated": True,
@@ -120,6 +126,17 @@ def fill(application: Application, companies: int, exchanges: int, days: int) ->
         )
     orchestrator.loop.turn()
     orchestrator.close()
+
+
+def ask(application: Application, jobs: int) -> None:
+    """Requests to retrain; all but one of each model are told to have joined it."""
+    names, now = catalog.names(), datetime.now(UTC)
+    for number in tqdm(range(jobs), desc="jobs", leave=False):
+        at = now - timedelta(minutes=jobs - number)
+        job = RetrainingJob(
+            f"j{number}", names[number % len(names)], "feedback", {"retraining_type": "full"}, "REQUESTED", at
+        )
+        application.store.retraining.add_job(job)
 
 
 def rating(about: int, value: int) -> dict[str, Any]:

@@ -19,17 +19,28 @@
     else if (Date.now() - last > SILENCE) show("stale", `Stale; as of ${clock()} UTC`);
     else show("live", "Live");
   };
-  const source = new EventSource("/api/stream");
   const heard = () => { last = Date.now(); failed = false; look(); };
-  source.addEventListener("open", heard);
-  source.addEventListener("beat", heard);
-  source.addEventListener("change", (event) => {
-    heard();
-    for (const topic of JSON.parse(event.data).topics) htmx.trigger(document.body, `ism:${topic}`);
+  const redraw = (topics) => { for (const topic of topics) htmx.trigger(document.body, `ism:${topic}`); };
+  const every = () => new Set([...document.querySelectorAll("[hx-trigger]")].flatMap((panel) => [...panel.getAttribute("hx-trigger").matchAll(/ism:(\w+)/g)].map((found) => found[1])));
+  let source = null;
+  const listen = () => {
+    if (source) return;
+    source = new EventSource("/api/stream");
+    source.addEventListener("open", heard);
+    source.addEventListener("beat", heard);
+    source.addEventListener("change", (event) => { heard(); redraw(JSON.parse(event.data).topics); });
+    source.addEventListener("error", () => { failed = true; look(); });
+  };
+  const rest = () => { if (source) source.close(); source = null; };
+  // A page that nobody sees lets its connection go: a browser has only six for all its pages of one server.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) rest();
+    else { listen(); redraw(every()); }
   });
-  source.addEventListener("error", () => { failed = true; look(); });
-  setInterval(look, 1000);
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", rest);
+  addEventListener("pageshow", (event) => { if (event.persisted) { listen(); redraw(every()); } });
+  setInterval(() => { if (!document.hidden) look(); }, 1000);
+  if (!document.hidden) listen();
 
   // A panel that is drawn again keeps what was unfolded in it, where the focus was, and what was typed.
   let kept = null;
