@@ -38,7 +38,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
 PAGES = {name or "overview": f"/{name}" for name in ("", "network", "feedback", "models", "jobs", "system")}
 SIZES = {1440: 1100, 390: 1400}
 SCHEMES = ("light", "dark")
-COLOURS = 128
+COLOURS = 256
 EXAMPLE = {"material": "coal fly ash", "ewc": "10 01 02", "nace": "35.11", "country": "DK", "latitude": "55.66",
            "longitude": "11.08", "quantity_t_per_year": "50000"}  # fmt: skip
 OFFERS = (

@@ -159,22 +159,26 @@
   };
   const name = (chart, id) => (chart.nodes.find((node) => node.id === id) || {}).name || id;
 
-  // Sites of one cell of the screen become one marker that says how many they are.
-  const CELL = 38; // pixels
+  // A site becomes part of the marker that is closer than this; else it is the middle of a new one. The heaviest come
+  // first, so that they are where their markers are.
+  const APART = 34; // pixels
   const cluster = (drawn, chart) => {
-    const cells = new Map();
+    const markers = [];
     for (const site of chart.sites) {
       const pixel = drawn.convertToPixel("geo", [site[1], site[2]]);
       if (!pixel) continue;
-      const key = `${Math.round(pixel[0] / CELL)} ${Math.round(pixel[1] / CELL)}`;
-      const cell = cells.get(key);
-      if (cell) cell.push(site); else cells.set(key, [site]);
+      const near = markers.find((marker) => Math.hypot(marker.pixel[0] - pixel[0], marker.pixel[1] - pixel[1]) < APART);
+      if (near) near.sites.push(site); else markers.push({ pixel, sites: [site] });
     }
-    return [...cells.values()].map((sites) => {
-      const at = [0, 1].map((side) => sites.reduce((sum, site) => sum + site[1 + side], 0) / sites.length);
+    return markers.map(({ sites }) => {
       const told = sites.slice(0, 8).map((site) => `${site[0]}: ${amount(site[3], chart.unit)}`);
       if (sites.length > 8) told.push(`and ${sites.length - 8} more`);
-      return { value: at, count: sites.length, told: told.join("\n"), link: sites.length === 1 ? chart.address + encodeURIComponent(sites[0][4]) : "", symbolSize: sites.length === 1 ? 10 : Math.min(32, 16 + 4 * Math.log2(sites.length)) };
+      const alone = sites.length === 1;
+      return {
+        value: [sites[0][1], sites[0][2]], count: sites.length, told: told.join("\n"),
+        link: alone ? chart.address + encodeURIComponent(sites[0][4]) : "",
+        symbolSize: alone ? 11 : Math.min(32, 16 + 4 * Math.log2(sites.length)),
+      };
     });
   };
   const frameSites = (chart) => {

@@ -47,7 +47,7 @@ def quality(asked: Asked) -> Tile:
     measured = [(look, value) for look in looks if (value := models.measured(look)) is not None]
     if not measured:
         why = looks[-1].evidence["reasons"] if looks else ["No model has been judged on exchanges that it did not see."]
-        return Tile("Quality", "", why[0], address=address)
+        return Tile("Quality", "", why[0].removeprefix("evidence: "), address=address)
     look, value = measured[-1]
     detail = f"nDCG@10 of {engine_label(look.model_name)} on unseen exchanges, judged {age(look.at)}"
     return Tile("Quality", f"{value:.2f}", detail, [each for _, each in measured], address=address)
@@ -135,10 +135,10 @@ def _kept_out(asked: Asked) -> list[dict[str, Any]]:
     held = len(asked.application.feedback.loop.review.quarantined("held", None, _MOST))
     found = []
     if letters:
-        found.append(_row("notice", f"{_count(letters)} dead letters are open", "Replay or discard them.",
+        found.append(_row("notice", f"Dead letters: {_count(letters)} open", "Replay or discard them.",
                           asked.address("/feedback") + "#panel-letters"))  # fmt: skip
     if held:
-        found.append(_row("notice", f"{_count(held)} statements are held in quarantine", "Release or confirm them.",
+        found.append(_row("notice", f"Quarantine: {_count(held)} held", "Release or confirm them.",
                           asked.address("/feedback") + "#panel-quarantine"))  # fmt: skip
     return found
 
