@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import shutil
-import socket
 import statistics
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,11 +17,10 @@ from typing import Any, cast
 import httpx
 import numpy as np
 import psutil
-import uvicorn
 from tqdm import tqdm
 
+from bench.serving import served
 from bench.setup import Options
-from ism.app.http.app import create_app
 from ism.app.web.views import PAGES
 from ism.app.wiring import Application, Matcher, open_application
 from ism.data import knowledge
@@ -209,21 +205,6 @@ def growth(url: str) -> float:
             client.get("/", headers={"accept": "text/html"})
     gc.collect()
     return float((process.memory_info().rss - before) / 2**20)
-
-
-@contextmanager
-def served(application: Application) -> Iterator[str]:
-    """The address of a server in a thread."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(application), log_config=None, timeout_graceful_shutdown=2))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    ends = time.monotonic() + 30
-    while not server.started and time.monotonic() < ends:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(15)
 
 
 def browser() -> str | None:

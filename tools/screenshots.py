@@ -1,6 +1,6 @@
 """Take the pictures in docs/screenshots: every page at 1440 and 390 px, light and dark.
 
-    python tools/screenshots.py [PAGE ...]
+    python -m tools.screenshots [PAGE ...]
 
 Starts a server on a new data folder with the demonstration market and sixty days of *simulated* feedback, retrains one
 model, searches parameters of another, and walks through the pages with headless Chromium. Takes some minutes.
@@ -12,23 +12,18 @@ import asyncio
 import io
 import random
 import shutil
-import socket
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from ism.app.http.app import create_app
+from bench.serving import served
 from ism.app.wiring import Application, open_application
 from ism.domain.market import Offer
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
@@ -61,7 +56,7 @@ def main() -> int:
             talk(application)
             print("A retraining and a search ...", flush=True)
             train(application)
-            with serving(application) as url, sync_playwright() as playwright:
+            with served(application) as url, sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
                 for scheme in SCHEMES:
                     for width, height in SIZES.items():
@@ -151,21 +146,6 @@ def train(application: Application) -> None:
         if waits not in {"REQUESTED", "SNAPSHOTTED", "VALIDATED", "TUNING", "TRAINED"} and left != "running":
             return
         time.sleep(1)
-
-
-@contextmanager
-def serving(application: Application) -> Iterator[str]:
-    """The address of a server in a thread."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(application), log_config=None, timeout_graceful_shutdown=2))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    ends = time.monotonic() + 30
-    while not server.started and time.monotonic() < ends:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(20)
 
 
 if __name__ == "__main__":

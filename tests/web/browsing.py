@@ -3,9 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,10 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from ism.app.http.app import create_app
 from ism.app.wiring import Application
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
 
@@ -46,22 +41,6 @@ def tell(orchestrator: AIFeedbackOrchestrator, events: list[dict[str, object]]) 
     """Hand in feedback, in a thread: Playwright's own loop runs in this one."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(orchestrator.ingest_batch(events))).result(30)
-
-
-@contextmanager
-def serving(application: Application) -> Iterator[str]:
-    """The address of a real server on loopback."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    app = create_app(application)
-    running = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
-    thread.start()
-    ends = time.monotonic() + 20
-    while not running.started and time.monotonic() < ends:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    running.should_exit = True
-    thread.join(15)
 
 
 @contextmanager

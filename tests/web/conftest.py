@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from app_fakes import ADMIN_KEY, FakeMatcher
-from browsing import Site, browser_path, browsing, serving, tell
+from browsing import Site, browser_path, browsing, tell
 from playwright.sync_api import Browser
 
+from bench.serving import served
 from ism.app.wiring import Application, open_application
 from ism.domain.market import Company, Exchange, Recommendation
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
@@ -39,7 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             ]
         )
         say_much(application)
-        with serving(application) as url:
+        with served(application) as url:
             yield Site(url, application)
 
 
