@@ -59,6 +59,10 @@ def say_much(application: Application) -> None:
             for rank, name in enumerate(shown, 1)
         ]
     )  # fmt: skip
+    application.store.log_recommendations(
+        [Recommendation(name, "matched", rank, "company", "works", 0.7, 0.5, 0.5, {"matching": 0.6}, created_at=now)
+         for rank, name in enumerate(("r-1", "r-2"), 1)]
+    )  # fmt: skip
     for day in range(21):
         clock[0] = now - timedelta(days=20 - day, minutes=1)
         tell(orchestrator, [rating(shown[(day + n) % 40], 1 + (day * n) % 5, f"actor {n}") for n in range(4)])

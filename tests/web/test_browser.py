@@ -184,3 +184,22 @@ def test_a_letter_is_discarded_and_a_statement_released(browser: Browser, site: 
         assert "The statement is released." in page.inner_text(".banner.done")
     review = site.application.feedback.loop.review.quarantined("released", None, 10)
     assert [each.decided_reason for each in review] == ["known to us"]
+
+
+def test_a_match_is_rated_and_seen_on_the_feedback_page(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        visit(page, site, "/feedback?range=1h")
+        before = page.locator("#panel-satisfaction tbody tr").count()
+        page.click("nav >> text=Matches")
+        page.fill("#material", "coal fly ash")
+        page.click("text=Find receivers")
+        page.select_option("#rating-1", "5")
+        page.fill("#remark-1", "A very good fit for our kiln")
+        page.click(".verdict .rate button >> nth=0")
+        page.wait_for_selector(".verdict .told")
+        assert "rated 5 of 5" in page.inner_text(".verdict .told")
+        assert not violations(page)
+        visit(page, site, "/feedback?range=1h")
+        page.click("#panel-satisfaction-table summary")
+        assert page.locator("#panel-satisfaction tbody tr").count() >= max(before, 1)
+        assert not site.complaints
