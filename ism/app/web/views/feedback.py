@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from ism.app.phrases import engine_label
 from ism.app.web import charts
 from ism.app.web.page import Asked, Filter, Page
 from ism.app.web.panel import ACTIONS, Action, Column, Empty, Panel, Row
@@ -118,7 +119,7 @@ def triggers(asked: Asked) -> Panel:
     """What feedback led to."""
     found = asked.application.feedback.loop.triggering.decisions(None, _ROWS)
     rows = [
-        {"at": each.decided_at, "model": each.model_name, "cause": each.cause.replace("_", " "),
+        {"at": each.decided_at, "model": engine_label(each.model_name), "cause": each.cause.replace("_", " "),
          "decision": each.decision, "reason": each.reason}
         for each in found
     ]  # fmt: skip
