@@ -58,7 +58,13 @@ MakePanel = Callable[[Asked], Panel]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its panels by name, in order."""
+    """A page: its panels by name, in order.
+
+    Attributes:
+        filters: what its panels can be cut by.
+        timed: whether its panels look at a period.
+        first: address and words of what one comes to do; empty where one comes to look.
+    """
 
     name: str
     title: str
@@ -66,6 +72,7 @@ class Page:
     panels: Mapping[str, MakePanel]
     filters: Callable[[Asked], Sequence[Filter]] = lambda asked: ()
     timed: bool = True
+    first: tuple[str, str] | tuple[()] = ()
 
     @property
     def path(self) -> str:

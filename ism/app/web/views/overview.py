@@ -157,4 +157,5 @@ PAGE = Page(
         "satisfaction": feedback.satisfaction,
         "volume": feedback.volume,
     },
+    first=("/matches", "Try a match"),
 )
