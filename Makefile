@@ -27,9 +27,11 @@ run: $(VENV)/.run ## start the system on http://127.0.0.1:5001 with the demonstr
 	$(BIN)/ism serve
 
 test: $(VENV)/.dev ## all tests but the slow ones
+	@sh tools/browser.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(VENV)/.dev ## all tests
+	@sh tools/browser.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev ## style, types and import contracts
@@ -51,6 +53,7 @@ bench: $(VENV)/.dev ## run every benchmark and write docs/benchmarks.md (needs t
 	$(BIN)/python -m bench graph
 	$(BIN)/python -m bench ingest
 	$(BIN)/python -m bench federated
+	$(BIN)/python -m bench pages
 	$(BIN)/python -m bench tuning
 	$(BIN)/python -m bench retraining
 	$(BIN)/python -m bench simulation

@@ -28,6 +28,7 @@ RUNS = (
     "retraining",
     "start",
     "simulation",
+    "pages",
 )
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 

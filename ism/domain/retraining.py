@@ -72,6 +72,7 @@ class RetrainingJob:
         fence: grows with every claim; a worker with an older one can change nothing.
         not_before: it waits until then; None where it does not wait.
         cancel_requested: whether somebody asked it to end.
+        lease_until: until when its worker counts as alive; the worker prolongs it while it works.
     """
 
     job_id: str
@@ -88,6 +89,7 @@ class RetrainingJob:
     fence: int = 0
     not_before: datetime | None = None
     cancel_requested: bool = False
+    lease_until: datetime | None = field(default=None, compare=False)
 
     @property
     def status(self) -> JobStatus:

@@ -105,6 +105,10 @@ class FeedbackStore(ABC):
         """How much is stored."""
 
     @abstractmethod
+    def last_sequence(self) -> int:
+        """The number of the last event, 0 when there is none; quick, so that it can be asked every second."""
+
+    @abstractmethod
     def dead_letters(
         self, state: DeadLetterState | None = None, after: str | None = None, limit: int = 100
     ) -> list[DeadLetter]:

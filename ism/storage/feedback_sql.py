@@ -93,6 +93,10 @@ class SqlFeedbackStore(FeedbackStore):
             last = connection.scalar(select(func.max(event.c.sequence))) or 0
             return FeedbackTotals({kind: n for kind, n in events}, {state: n for state, n in letters}, last)
 
+    def last_sequence(self) -> int:
+        with self._database.read() as connection:
+            return int(connection.scalar(select(func.max(event.c.sequence))) or 0)
+
     def dead_letters(
         self, state: DeadLetterState | None = None, after: str | None = None, limit: int = 100
     ) -> list[DeadLetter]:

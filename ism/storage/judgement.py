@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection, select
 
 from ism.storage import feedback_schema as tables
@@ -11,6 +13,7 @@ from ism.storage.dialects import upsert
 from ism.storage.feedback_sql import cursor_of, move_cursor
 from ism.storage.label_sql import LabelTables
 from ism.storage.rows import utc_now
+from ism.storage.trend_sql import Said, said_by_topic, said_over_time
 from ism.storage.trigger_sql import TriggerTables
 
 
@@ -61,6 +64,14 @@ class Judgements:
             .limit(limit)
         )
         return [float(found) for found in self._connection.scalars(query)]
+
+    def said_over_time(self, after: datetime, until: datetime, by_hour: bool) -> list[Said]:
+        """Statements by hour or day, the oldest first."""
+        return said_over_time(self._connection, after, until, by_hour)
+
+    def said_by_topic(self, after: datetime, until: datetime) -> list[Said]:
+        """Statements by topic, the most frequent first."""
+        return said_by_topic(self._connection, after, until)
 
     def note(self, key: str, default: object = None) -> object:
         """A JSON value by name."""

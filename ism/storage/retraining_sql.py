@@ -60,7 +60,7 @@ class SqlRetrainingStore(RetrainingStore):
                 job = replace(job, state="COALESCED", detail=detail, completed_at=job.created_at)
             row = {name: getattr(job, name) for name in _JOB}
             row["config"], row["detail"] = as_json("config", job.config), as_json("detail", job.detail)
-            connection.execute(insert(retraining_job).values(**row, lease_owner=None, lease_until=None))
+            connection.execute(insert(retraining_job).values(**row, lease_owner=None))
             _log_move(connection, JobMove(job.job_id, 0, None, job.state, 0, reason, job.created_at))
         return job
 

@@ -11,7 +11,7 @@ from ism.app.http.guard import PUBLIC_PATHS
 from ism.app.wiring import Application
 from ism.domain.errors import ConfigurationError
 
-PAGES = [("GET", "/"), ("POST", "/"), ("GET", "/docs"), ("GET", "/openapi.json"), ("POST", "/sign-out")]
+PAGES = [("GET", "/"), ("POST", "/matches"), ("GET", "/docs"), ("GET", "/openapi.json"), ("POST", "/sign-out")]
 SAME = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -141,7 +141,7 @@ def test_only_the_page_itself_may_post_with_a_session(
     anyone: TestClient, application: Application, headers: dict[str, str], status: int
 ) -> None:
     client = signed_in(anyone, application)
-    assert client.post("/", data={"material": "ash"}, headers=headers).status_code == status
+    assert client.post("/matches", data={"material": "ash"}, headers=headers).status_code == status
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/sign-in", "/static/app.js", "/api/companies", "/nothing", "/docs"])

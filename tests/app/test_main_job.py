@@ -83,7 +83,7 @@ def test_a_new_company_is_found_at_once(real_client: TestClient) -> None:
 
 
 def test_the_page_shows_the_real_answer(real_client: TestClient) -> None:
-    html = real_client.post("/", data={"material": "coal fly ash", "ewc": "10 01 02", "nace": "35.11"}).text
+    html = real_client.post("/matches", data={"material": "coal fly ash", "ewc": "10 01 02", "nace": "35.11"}).text
     assert "Manufacture of cement" in html
     assert "CO₂e" in html
 

@@ -107,7 +107,7 @@ def test_large_bodies_are_refused(client: TestClient, application: Application) 
     exact = json.dumps({"offer": {"material": "a"}}).encode().ljust(most)
     assert client.post("/api/matches", content=exact, headers=JSON).status_code == 200
     problem(client.post("/api/matches", content=exact + b" ", headers=JSON), 413)
-    problem(client.post("/", content=b"material=" + b"a" * most), 413)
+    problem(client.post("/matches", content=b"material=" + b"a" * most), 413)
 
     def unannounced() -> Iterator[bytes]:
         for _ in range(20):

@@ -24,7 +24,7 @@ def shown(application):
 
 
 def test_every_match_can_be_accepted_rejected_and_rated(client):
-    page = client.post("/", data={"material": "coal fly ash"}).text
+    page = client.post("/matches", data={"material": "coal fly ash"}).text
     assert page.count('value="accepted"') == page.count('value="rejected"') == 2  # two matches
     assert page.count('name="rating"') == 2
     seen = parsed(page)
@@ -36,7 +36,7 @@ def test_every_match_can_be_accepted_rejected_and_rated(client):
 def test_viewers_see_no_form_and_may_not_send_one(application, client):
     _, key = application.auth.create("reader", "viewer")
     headers = {"X-API-Key": key}
-    assert 'action="/feedback"' not in client.post("/", data={"material": "ash"}, headers=headers).text
+    assert 'action="/feedback"' not in client.post("/matches", data={"material": "ash"}, headers=headers).text
     assert client.post("/feedback", data={**FORM, "outcome": "accepted"}, headers=headers).status_code == 403
 
 
@@ -136,4 +136,4 @@ def test_the_answer_leads_back_to_the_offer(client, application):
     assert EXAMPLES
     show(application, ["a"])
     page = client.post("/feedback", data={**FORM, "outcome": "accepted"}).text
-    assert 'href="/?' in page
+    assert 'href="/matches?' in page

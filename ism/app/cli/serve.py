@@ -61,15 +61,22 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 def _run(application: Application, listener: socket.socket) -> None:
     import uvicorn  # noqa: PLC0415 - after the settings were found good
 
+    app = create_app(application)
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await app.state.pulse.close()  # pages that listen would keep their connections open
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
-        create_app(application),
+        app,
         log_config=None,  # ours is set up already
         access_log=False,  # it would write down the token of the sign-in link
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ from ism.app.http.routes import (
     pages,
     system,
 )
+from ism.app.web.flows import Flows
+from ism.app.web.pulse import Pulse, marks
+from ism.domain.errors import IsmError
 
 if TYPE_CHECKING:
     from ism.app.wiring import Application
@@ -35,6 +39,13 @@ _ABOUT = (
 )
 
 
+def _warm_up(app: FastAPI) -> None:
+    """Load engines, then what the pages show of the market, so that the first visitor need not wait for it."""
+    app.state.application.try_warm_up()
+    with suppress(IsmError):  # a store that is closed again, or away: the page that asks says so
+        app.state.flows.current()
+
+
 def create_app(application: Application) -> FastAPI:
     """The HTTP face of an application; when it starts, it warms the application up in a thread.
 
@@ -43,9 +54,10 @@ def create_app(application: Application) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=application.try_warm_up, name="warm-up", daemon=True).start()
+        threading.Thread(target=_warm_up, args=(app,), name="warm-up", daemon=True).start()
         application.feedback.loop.start(application.settings.feedback_turn_s)
         yield
+        await app.state.pulse.close()
         application.feedback.loop.stop()
 
     app = FastAPI(
@@ -59,6 +71,8 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.application = application
+    app.state.flows = Flows(application.store)
+    app.state.pulse = Pulse(partial(marks, application))
     for part in (matches, judging, feedback, fusion, market, imports, optimizations, models, keys, system, pages):
         app.include_router(part.router)
     app.mount("/static", pages.static, name="static")

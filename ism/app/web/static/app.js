@@ -39,3 +39,32 @@ document.addEventListener("submit", async (event) => {
 });
 const wrong = document.querySelector("[aria-invalid='true']");
 if (wrong) wrong.focus();
+
+// The navigation unfolds where there is little room.
+const menu = document.querySelector(".menu");
+if (menu) {
+  const show = (open) => {
+    document.getElementById("side").classList.toggle("open", open);
+    menu.setAttribute("aria-expanded", String(open));
+  };
+  menu.addEventListener("click", () => show(menu.getAttribute("aria-expanded") !== "true"));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && menu.getAttribute("aria-expanded") === "true") { show(false); menu.focus(); }
+  });
+}
+
+// Dark or light: the system's, until somebody chooses.
+const theme = document.querySelector("[data-theme-switch]");
+if (theme) {
+  const root = document.documentElement;
+  const isDark = () => getComputedStyle(document.body).colorScheme === "dark" || (!root.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+  const label = () => { theme.querySelector("span").textContent = isDark() ? "Light theme" : "Dark theme"; };
+  theme.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    try { localStorage.setItem("ism-theme", root.dataset.theme); } catch { /* kept for this page only */ }
+    label();
+    document.dispatchEvent(new Event("ism:theme"));
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { label(); document.dispatchEvent(new Event("ism:theme")); });
+  label();
+}

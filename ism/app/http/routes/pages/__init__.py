@@ -1,0 +1,12 @@
+"""Everything that browsers ask for: pages, their panels, forms, live events, files."""
+
+from fastapi import APIRouter
+
+from ism.app.http.routes.pages import acting, boards, live, matches, reference, sign_in
+from ism.app.http.routes.pages.rendering import static
+
+__all__ = ["router", "static"]
+
+router = APIRouter()
+for _part in (sign_in, matches, reference, boards, acting, live):
+    router.include_router(_part.router)

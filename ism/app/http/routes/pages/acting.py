@@ -1,0 +1,179 @@
+"""What pages can do: each a form that comes back to its page with what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+from urllib.parse import urlencode
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse
+from starlette.responses import Response
+
+from ism.app.http.access import ADMINS, MAY_MANAGE, WRITERS, get_application, get_caller, only
+from ism.app.http.problems import RefusalError, of_error
+from ism.app.http.routes.pages.rendering import read_form, render
+from ism.app.wiring import Application
+from ism.domain.errors import IsmError
+
+router = APIRouter(include_in_schema=False, prefix="/act")
+
+_MAY_WRITE = [Depends(only(*WRITERS))]
+_MAY_SWITCH = [Depends(only("operator", *ADMINS))]
+_MOST = 1000  # characters of a reason
+
+
+@router.post("/quarantine/{event_id}", dependencies=_MAY_WRITE)
+async def quarantine(event_id: str, request: Request) -> Response:
+    """Release or confirm a statement."""
+    states: dict[str, Literal["released", "confirmed"]] = {"release": "released", "confirm": "confirmed"}
+    form = await _form(request)
+    state = states.get(form.get("decision", ""))
+    if state is None:
+        raise RefusalError(422, "Choose release or confirm.")
+    review = get_application(request).feedback.loop.review
+    decide = partial(review.decide, event_id, state, get_caller(request).name, _reason(form))
+    return await _done(request, decide, "/feedback", f"The statement is {state}.")
+
+
+@router.post("/letters/{letter_id}", dependencies=_MAY_WRITE)
+async def letter(letter_id: str, request: Request) -> Response:
+    """Replay or discard a dead letter."""
+    form = await _form(request)
+    feedback = get_application(request).feedback
+    if form.get("decision") not in {"replay", "discard"}:
+        raise RefusalError(422, "Choose replay or discard.")
+    try:
+        if form["decision"] == "replay":
+            found = await feedback.replay_dead_letter(letter_id)
+        else:
+            found = await feedback.discard_dead_letter(letter_id)
+    except IsmError as error:
+        return _failed(request, error, "/feedback")
+    return _back("/feedback", f"The letter is {found.state}.")
+
+
+@router.post("/searches/{search}", dependencies=_MAY_WRITE)
+async def search(search: str, request: Request) -> Response:
+    """Cancel a search, or begin it again."""
+    form = await _form(request)
+    application = get_application(request)
+    if form.get("decision") == "cancel":
+        said = "The search ends; what it found stays."
+        return await _done(request, lambda: application.tuning.cancel(search), "/jobs", said)
+
+    def again() -> object:
+        tuning = application.tuning
+        before = tuning.optimizer.get_optimization(search)
+        names = ("model_name", "optimization_type", "metric", "direction")
+        return tuning.begin({**{name: before[name] for name in names}, "n_trials": before["requested_trials"]})
+
+    return await _done(request, again, "/jobs", "The search begins again.")
+
+
+@router.post("/searches", dependencies=_MAY_WRITE)
+async def new_search(request: Request) -> Response:
+    """Begin a search with the model's presets."""
+    model = (await _form(request)).get("model", "")
+    application = get_application(request)
+    return await _done(request, lambda: application.tuning.begin({"model_name": model}), "/jobs", "The search begins.")
+
+
+@router.post("/jobs", dependencies=_MAY_WRITE)
+async def new_job(request: Request) -> Response:
+    """Ask for a retraining."""
+    model = (await _form(request)).get("model", "")
+    application = get_application(request)
+    return await _done(request, lambda: application.retraining.pipeline.request(model), "/jobs", "The job is stored.")
+
+
+@router.post("/jobs/{job}", dependencies=_MAY_WRITE)
+async def job(job: str, request: Request) -> Response:
+    """Cancel a job, or ask for the same again."""
+    form = await _form(request)
+    application = get_application(request)
+    if form.get("decision") == "cancel":
+        cancel = partial(_cancel_job, application, job)
+        return await _done(request, cancel, "/jobs", "The job ends at its next step.")
+
+    def again() -> object:
+        pipeline = application.retraining.pipeline
+        before = pipeline.job(job)
+        return pipeline.request(before.model_name, "manual", before.config)
+
+    return await _done(request, again, "/jobs", "The job is asked for again.")
+
+
+@router.post("/models/{name}", dependencies=MAY_MANAGE)
+async def roll_back(name: str, request: Request) -> Response:
+    """Return to the champion before."""
+    reason = _reason(await _form(request))
+    application, actor = get_application(request), get_caller(request).name
+    back = partial(_roll_back, application, name, actor, reason)
+    return await _done(request, back, "/models", "The version before answers again.")
+
+
+@router.post("/fusion", dependencies=_MAY_SWITCH)
+async def fusion(request: Request) -> Response:
+    """Let another fusion model answer."""
+    form = await _form(request)
+    use = partial(
+        get_application(request).fusion.registry.use,
+        form.get("model", ""),
+        actor=get_caller(request).name,
+        reason=_reason(form),
+    )
+    return await _done(request, use, "/models", f"{form.get('model', '')} answers from now on.")
+
+
+@router.post("/components/matcher", dependencies=MAY_MANAGE)
+async def matcher(request: Request) -> Response:
+    """Load market and engines again."""
+    application = get_application(request)
+
+    def load() -> None:
+        application.warm_up()
+        application.matcher.refresh()
+
+    return await _done(request, load, "/system", "Market and engines are loaded.")
+
+
+def _cancel_job(application: Application, job: str) -> object:
+    return application.retraining.pipeline.cancel(job)
+
+
+def _roll_back(application: Application, name: str, actor: str, reason: str) -> object:
+    return application.retraining.rollback(name, actor, reason)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    return {name: value for name, value in (await read_form(request)).items() if isinstance(value, str)}
+
+
+def _reason(form: dict[str, str]) -> str:
+    reason = form.get("reason", "").strip()[:_MOST]
+    if not reason:
+        raise RefusalError(422, "Say why; the reason is kept beside the decision.")
+    return reason
+
+
+async def _done(request: Request, act: Callable[[], object], page: str, said: str) -> Response:
+    try:
+        await run_sync(act)
+    except IsmError as error:
+        return _failed(request, error, page)
+    return _back(page, said)
+
+
+def _failed(request: Request, error: IsmError, page: str) -> Response:
+    status = of_error(error).status_code
+    label = f"Back to {page.strip('/').capitalize()}"
+    return render(
+        request, "problem.html", status, title="Nothing was changed", detail=str(error), back=page, back_label=label
+    )
+
+
+def _back(page: str, said: str) -> Response:
+    return RedirectResponse(f"{page}?{urlencode({'done': said})}", 303)

@@ -1,0 +1,1 @@
+"""The pages: what they show (`views`), how a panel is made of it, templates and files."""

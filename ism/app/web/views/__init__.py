@@ -1,0 +1,6 @@
+"""What each page shows: one module a page, one function a panel."""
+
+from ism.app.web.page import Page
+from ism.app.web.views import feedback, jobs, models, network, overview, system
+
+PAGES: dict[str, Page] = {each.PAGE.name: each.PAGE for each in (overview, network, feedback, models, jobs, system)}

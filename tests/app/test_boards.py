@@ -1,0 +1,158 @@
+"""Pages of panels over HTTP: each panel in three forms, bad addresses, and who may do what."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from app_fakes import ADMIN_KEY, FakeMatcher
+from starlette.testclient import TestClient
+
+from ism.app.http.app import create_app
+from ism.app.web.page import Page
+from ism.app.web.views import PAGES
+from ism.app.wiring import Application, open_application
+from ism.domain.market import Company, Exchange
+from ism.domain.retraining import RetrainingJob
+from ism.settings import Settings
+
+PANELS = [(page.name, name) for page in PAGES.values() for name in page.panels]
+JSON = {"accept": "application/json"}
+
+
+def test_every_panel_answers_as_a_piece_of_a_page_csv_and_json(client: TestClient) -> None:
+    for page, name in PANELS:
+        piece = client.get(f"/panels/{page}/{name}")
+        assert piece.status_code == 200, (page, name)
+        assert f'id="panel-{name}"' in piece.text
+        table = client.get(f"/panels/{page}/{name}.csv?range=7d")
+        assert table.headers["content-type"].startswith("text/csv")
+        assert table.headers["content-disposition"] == f'attachment; filename="{page}-{name}.csv"'
+        told = client.get(f"/panels/{page}/{name}.json?range=24h").json()
+        assert set(told) == {"title", "note", "units", "rows", "empty"}
+        assert bool(told["rows"]) != bool(told["empty"]), (page, name)
+
+
+def test_an_empty_panel_says_why_and_what_to_do(client: TestClient) -> None:
+    for page, name in PANELS:
+        text = client.get(f"/panels/{page}/{name}").text
+        if 'class="nothing"' in text:
+            why, remedy = text.split('class="nothing"')[1].split("<p>")[1:3]
+            assert len(why) > 10, (page, name)
+            assert len(remedy) > 10, (page, name)
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "query", ["range=abc", "range=-1d", "from=yesterday", "from=2026-02-01&to=2026-01-01", "x=" + 201 * "x"]
+)
+def test_a_bad_address_is_told_on_a_page(client: TestClient, page: Page, query: str) -> None:
+    response = client.get(f"{page.path}?{query}")
+    assert response.status_code == 422
+    assert query.partition("=")[0] in response.text
+    assert 'href="/' in response.text
+
+
+def test_unknown_panels_pages_and_periods_of_panels_are_problems(client: TestClient) -> None:
+    assert client.get("/panels/overview/nothing").status_code == 404
+    assert client.get("/panels/nothing/numbers.csv").status_code == 404
+    bad = client.get("/panels/overview/numbers.json?range=abc")
+    assert bad.status_code == 422
+    assert bad.json()["errors"][0]["field"] == "range"
+
+
+def test_filters_cut_every_panel_of_the_network_alike(client: TestClient, application: Application) -> None:
+    application.store.bulk_upsert(
+        [
+            Company("a", "Plant", "35.11", "DK", 55.0, 11.0),
+            Company("b", "Works", "23.51", "DE", 54.0, 10.0),
+            Exchange("one", "a", "b", "coal fly ash", ewc="10 01 02", quantity_t_per_year=10.0, status="operating"),
+            Exchange("two", "b", "a", "steam", status="planned"),
+        ]
+    )
+
+    def rows(panel: str, query: str) -> int:
+        return len(client.get(f"/panels/network/{panel}.json?{query}").json()["rows"])
+
+    assert [rows("links", query) for query in ("", "chapter=10", "sector=D", "country=DE", "status=planned")] == [
+        2,
+        1,
+        2,
+        2,
+        1,
+    ]
+    assert rows("links", "company=a&chapter=10") == 1
+    assert rows("links", "company=nobody") == 0
+    assert rows("flows", "chapter=10") == 1
+    assert rows("map", "chapter=10") == 2
+    sums = {row["what"]: row for row in client.get("/panels/network/totals.json?chapter=10").json()["rows"]}
+    assert sums["Material, t a year"]["amount"] == 10.0
+    assert sums["Cost, thousand € a year"]["known"] == 1
+
+
+@pytest.fixture
+def viewer(tmp_path: Path) -> Iterator[TestClient]:
+    settings = Settings(data_dir=tmp_path / "seen", demo_market=False, feedback_turn_s=3600, _env_file=None)
+    with open_application(settings, make_matcher=FakeMatcher) as application:
+        key = application.auth.create("somebody", "viewer")[1]
+        application.auth.ensure_admin(ADMIN_KEY)
+        with TestClient(create_app(application), headers={"X-API-Key": key}, follow_redirects=False) as client:
+            client.post("/api/feedback", json={"type": "nothing"}, headers={"X-API-Key": ADMIN_KEY})
+            yield client
+
+
+def test_who_may_only_look_sees_no_buttons_and_cannot_act(viewer: TestClient) -> None:
+    assert "/act/" not in "".join(viewer.get(page.path).text for page in PAGES.values())
+    for path in (
+        "/act/jobs",
+        "/act/searches",
+        "/act/letters/x",
+        "/act/quarantine/x",
+        "/act/fusion",
+        "/act/components/matcher",
+    ):
+        assert viewer.post(path, data={"model": "matching"}).status_code == 403, path
+
+
+def test_what_was_done_is_told_on_the_page_it_came_from(client: TestClient, application: Application) -> None:
+    client.post("/api/feedback", json={"type": "user_feedback", "source": "user", "data": {"rating": 9}})
+    (letter,) = application.store.feedback.dead_letters("open")
+    in_vain = client.post(f"/act/letters/{letter.letter_id}", data={"decision": "replay"})
+    assert in_vain.status_code == 422
+    assert "Nothing was changed" in in_vain.text
+    done = client.post(f"/act/letters/{letter.letter_id}", data={"decision": "discard"})
+    assert done.status_code == 303
+    assert "The letter is discarded." in client.get(done.headers["location"]).text
+    assert client.post(f"/act/letters/{letter.letter_id}", data={"decision": "discard"}).status_code == 409
+
+
+def test_a_switch_of_the_fusion_model_needs_a_reason_and_is_written_down(
+    client: TestClient, application: Application
+) -> None:
+    assert client.post("/act/fusion", data={"model": "rrf"}).status_code == 422
+    assert client.post("/act/fusion", data={"model": "none", "reason": "x"}).status_code == 404
+    assert client.post("/act/fusion", data={"model": "rrf", "reason": "to compare"}).status_code == 303
+    assert application.fusion.get_active_model().model_id == "rrf"
+    (row,) = [row for row in client.get("/panels/system/changes.json").json()["rows"] if row["who"]]
+    assert row["reason"] == "to compare"
+
+
+def test_a_job_is_asked_for_cancelled_and_asked_for_again(client: TestClient, application: Application) -> None:
+    asked = client.post("/act/jobs", data={"model": "nothing"})
+    assert asked.status_code == 404
+    store = application.store.retraining
+    job = store.add_job(
+        RetrainingJob("j1", "matching", "manual", {"retraining_type": "full"}, "REQUESTED", datetime.now(UTC))
+    )
+    assert client.post(f"/act/jobs/{job.job_id}", data={"decision": "cancel"}).status_code == 303
+    assert store.get_job("j1").cancel_requested
+    text = client.get("/jobs?job=j1").text
+    assert "Requested." in text
+    assert client.get("/jobs?job=unknown").status_code == 200
+
+
+def test_a_rollback_without_a_champion_before_changes_nothing(client: TestClient) -> None:
+    assert client.post("/act/models/matching", data={}).status_code == 422
+    refused = client.post("/act/models/matching", data={"reason": "worse"})
+    assert refused.status_code in {404, 409}
+    assert "Nothing was changed" in refused.text

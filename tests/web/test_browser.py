@@ -1,0 +1,205 @@
+"""The pages in a real browser: accessible, by keyboard, within the policy, at every width, live."""
+
+import time
+from pathlib import Path
+
+import pytest
+from browsing import BOARDS, PAGES, Site, signed_in, tell, violations, visit
+from playwright.sync_api import Browser, Page
+
+
+def test_axe_finds_nothing_on_any_page_in_either_theme(browser: Browser, site: Site) -> None:
+    found = {}
+
+    def look(page: Page, name: str) -> None:
+        found[name] = violations(page)
+        page.emulate_media(color_scheme="dark")
+        found[f"{name}, dark"] = violations(page, only_colours=True)  # nothing else differs between the themes
+        page.emulate_media(color_scheme="light")
+
+    with signed_in(browser, site, color_scheme="light", reduced_motion="reduce") as page:
+        for path in (*PAGES, "/matches?material=coal+fly+ash", "/network?chapter=10", "/feedback?range=1h"):
+            visit(page, site, path)
+            page.evaluate("() => { for (const each of document.querySelectorAll('.twin')) each.open = true; }")
+            look(page, path)
+        page.goto(f"{site.url}/matches?material=coal+fly+ash")
+        page.click("text=Find receivers")
+        page.wait_for_selector(".match")
+        look(page, "an answer")
+        assert not site.complaints
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+_SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "width",
+    [pytest.param(320, marks=_SLOW), 390, pytest.param(768, marks=_SLOW), 1440, pytest.param(2560, marks=_SLOW)],
+)
+def test_no_page_scrolls_sideways(browser: Browser, site: Site, width: int) -> None:
+    with signed_in(browser, site, viewport={"width": width, "height": 800}) as page:
+        for path in PAGES:
+            visit(page, site, path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert not site.complaints  # what breaks the content-security policy is reported there, too
+
+
+def test_the_policy_is_in_force_and_complaints_are_heard(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        visit(page, site, "/")
+        assert not site.complaints
+        page.evaluate("document.querySelector('h1').innerHTML = '<b style=\"color: red\">now</b>'")
+        page.wait_for_timeout(200)
+        assert any("Content Security Policy" in said for said in site.complaints)
+
+
+def focused(page: Page) -> str:
+    return str(
+        page.evaluate("(document.activeElement.getAttribute('href') || document.activeElement.textContent).trim()")
+    )
+
+
+def tab_to(page: Page, wanted: str, most: int = 60) -> None:
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if focused(page) == wanted:
+            return
+    raise AssertionError(f"{wanted!r} was not reached by {most} tabs; the focus is on {focused(page)!r}")
+
+
+def test_everything_is_done_by_keyboard(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        visit(page, site, "/")
+        page.keyboard.press("Tab")
+        assert focused(page) == "#main"
+        tab_to(page, "/network")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/network")
+        page.wait_for_load_state()
+        page.focus("#filter-chapter")
+        page.keyboard.type("10")
+        tab_to(page, "Show")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**chapter=10**")
+        page.focus("#panel-map-export > summary")
+        page.keyboard.press("Enter")
+        assert page.is_visible("#panel-map-export a")
+        page.keyboard.press("Escape")
+        assert not page.is_visible("#panel-map-export a")
+        page.focus("#panel-map-table > summary")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('role')") == "region"  # can be scrolled by arrows
+
+
+def test_the_menu_of_a_small_screen_opens_by_keyboard_and_closes_by_escape(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site, viewport={"width": 390, "height": 800}) as page:
+        visit(page, site, "/")
+        assert not page.is_visible("#main-nav")
+        page.focus(".menu")
+        page.keyboard.press("Enter")
+        assert page.is_visible("#main-nav")
+        page.keyboard.press("Escape")
+        assert not page.is_visible("#main-nav")
+        assert page.evaluate("document.activeElement.className") == "menu"
+
+
+def test_every_panel_can_be_taken_along_as_csv_json_and_png(browser: Browser, site: Site, tmp_path: Path) -> None:
+    with signed_in(browser, site, accept_downloads=True) as page:
+        for path in BOARDS:
+            visit(page, site, path)
+            for panel in page.query_selector_all(".panel:has(.export)"):
+                panel.query_selector(".export summary").click()
+                with page.expect_download() as download:
+                    panel.query_selector("[data-png]").click()
+                picture = tmp_path / "picture.png"
+                download.value.save_as(picture)
+                assert picture.read_bytes().startswith(b"\x89PNG")
+                for link in panel.query_selector_all(".export a"):
+                    answer = page.request.get(site.url + link.get_attribute("href"))
+                    assert answer.ok
+        assert not site.complaints
+
+
+def test_the_theme_that_is_chosen_stays(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site, color_scheme="light") as page:
+        visit(page, site, "/")
+        before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.click("text=Dark theme")
+        visit(page, site, "/feedback")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+        page.click("text=Light theme")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == before
+
+
+def test_what_is_told_is_seen_without_loading_the_page_again(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        visit(page, site, "/feedback")
+        page.wait_for_selector("[data-live][data-state=live]")
+        time.sleep(1.5)  # the first look of the server is what later ones are compared with
+        letter = {"type": "user_feedback", "source": "user", "data": {"model_name": "matching", "rating": 77}}
+        before = page.locator("#panel-letters tbody tr").count()
+        told = {"type": "user_feedback", "source": "user", "data": {"model_name": "matching", "rating": 5}}
+        tell(site.application.feedback, [letter, told])
+        page.wait_for_function(
+            "(before) => document.querySelectorAll('#panel-letters tbody tr').length > before", arg=before, timeout=5000
+        )
+        assert page.evaluate("document.querySelectorAll('#panel-letters').length") == 1
+
+
+def test_a_silent_server_is_told_as_such(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        page.route("**/api/stream", lambda route: route.abort())
+        visit(page, site, "/")
+        page.wait_for_selector("[data-live][data-state=reconnecting]")
+        assert "Reconnecting; as of" in page.inner_text("[data-live]")
+
+
+def test_texts_of_others_stay_texts(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        evil = "<img src=x onerror=alert(1)>"
+        for path in (*BOARDS, f"/matches?material={evil}", f"/feedback?done={evil}", f"/network?company={evil}"):
+            visit(page, site, path)
+            assert page.locator("img[src=x]").count() == 0, path
+        visit(page, site, "/network?company=evil")
+        assert "<img src=x" in page.inner_text("#panel-links")
+        visit(page, site, "/feedback")
+        assert "<img src=x" in page.inner_text("#panel-letters")
+        assert not dialogs
+        assert not site.complaints
+
+
+def test_a_letter_is_discarded_and_a_statement_released(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        visit(page, site, "/feedback")
+        page.click("#panel-letters .confirm summary")
+        page.click("#panel-letters .confirm[open] button")
+        assert "The letter is discarded." in page.inner_text(".banner.done")
+        page.click("#panel-quarantine .confirm summary >> nth=0")
+        page.fill("#panel-quarantine .confirm[open] input[name=reason]", "known to us")
+        page.click("#panel-quarantine .confirm[open] button")
+        assert "The statement is released." in page.inner_text(".banner.done")
+    review = site.application.feedback.loop.review.quarantined("released", None, 10)
+    assert [each.decided_reason for each in review] == ["known to us"]
+
+
+def test_a_match_is_rated_and_seen_on_the_feedback_page(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        visit(page, site, "/feedback?range=1h")
+        before = page.locator("#panel-satisfaction tbody tr").count()
+        page.click("nav >> text=Matches")
+        page.fill("#material", "coal fly ash")
+        page.click("text=Find receivers")
+        page.select_option("#rating-1", "5")
+        page.fill("#remark-1", "A very good fit for our kiln")
+        page.click(".verdict .rate button >> nth=0")
+        page.wait_for_selector(".verdict .told")
+        assert "rated 5 of 5" in page.inner_text(".verdict .told")
+        assert not violations(page)
+        visit(page, site, "/feedback?range=1h")
+        page.click("#panel-satisfaction-table summary")
+        assert page.locator("#panel-satisfaction tbody tr").count() >= max(before, 1)
+        assert not site.complaints
