@@ -17,7 +17,7 @@ from ism.settings import Settings
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'{{7*7}}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if browser_path() is None:
         pytest.skip("No Chromium is installed; `make test` says how to get one.")
@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The demonstration market, and feedback of three weeks that somebody tried to break pages with."""
     folder = tmp_path_factory.mktemp("site")

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ism.data.imports.export import escaped
-
 Kind = Literal["text", "number", "share", "time", "age", "seconds", "bytes", "state", "code"]
 Row = Mapping[str, Any]
 ACTIONS, LINKS = "_actions", "_links"  # keys of a row that are no columns
@@ -131,6 +129,8 @@ def as_json(panel: Panel) -> dict[str, Any]:
 
 
 def _cell(value: object) -> object:
+    from ism.data.imports.export import escaped  # noqa: PLC0415 - loads the spreadsheet writer, which serving need not
+
     plain = _plain(value)
     return escaped(plain) if isinstance(plain, str) else plain
 
