@@ -19,7 +19,9 @@ ADMIN_KEY = "a-long-admin-key-for-tests"
 class FakeMatcher:
     """Answers every offer with two receivers."""
 
-    def __init__(self, store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, encoder: TextEncoder, model_folder: Path, settings: Settings, **more: object
+    ) -> None:
         self.asked: list[tuple[Offer, int, MatchFilters | None]] = []
 
     def refresh(self) -> None:
