@@ -169,7 +169,7 @@ def labels_by_event(store, loop):
 
 def test_both_ways_give_the_same_lists_and_labels(folder, tmp_path):
     """Over HTTP, and straight at the parts with precomputed scores, as the benchmark does it."""
-    habits, days = Habits(requests=8), 6
+    habits, days = Habits(requests=12), 4  # what is held out of a learnt model hangs on names, which differ
     clock = Clock(START)
     with open_scene(folder, clock) as scene:
         world = draw_world(scene.stage, 0)
@@ -188,11 +188,11 @@ def test_both_ways_give_the_same_lists_and_labels(folder, tmp_path):
             others = labels_by_event(store, desk.feedback.loop)
             desk.close()
     assert [day.told for day in ours] == [day.told for day in theirs]
-    assert [day.model for day in ours] == [day.model for day in theirs]
     assert ours[0].quality == static_quality(scene.board, world)
-    np.testing.assert_allclose([day.quality for day in ours], [day.quality for day in theirs], atol=1e-6)
     assert labels
     assert labels == others
+    assert [day.model for day in ours] == [day.model for day in theirs]
+    np.testing.assert_allclose([day.quality for day in ours], [day.quality for day in theirs], atol=1e-6)
 
 
 def test_lists_are_those_of_the_matching_service(folder):
