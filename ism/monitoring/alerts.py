@@ -24,33 +24,80 @@ _LEAST_SHARE = 2 / 3  # of the measurements that a duration should hold; fewer s
 
 DEFAULTS: tuple[AlertRule, ...] = (
     AlertRule(
-        "cpu", "cpu_percent", "%", True, 80.0, 70.0, 5, "warning", "The processor is in use at {value:.0f} %.",
+        "cpu",
+        "cpu_percent",
+        "%",
+        True,
+        80.0,
+        70.0,
+        5,
+        "warning",
+        "The processor is in use at {value:.0f} %.",
         "See which jobs run; cancel or postpone retraining and tuning, or give the machine more cores.",
         "/system?panel=cpu",
     ),
     AlertRule(
-        "memory", "memory_percent", "%", True, 85.0, 80.0, 5, "critical", "Memory is in use at {value:.0f} %.",
+        "memory",
+        "memory_percent",
+        "%",
+        True,
+        85.0,
+        80.0,
+        5,
+        "critical",
+        "Memory is in use at {value:.0f} %.",
         "See which jobs run; cancel the largest, or give the machine more memory before the system ends processes.",
         "/system?panel=memory",
     ),
     AlertRule(
-        "disk", "disk_percent", "%", True, 90.0, 85.0, 5, "critical", "The disk of the data folder is {value:.0f} % full.",
+        "disk",
+        "disk_percent",
+        "%",
+        True,
+        90.0,
+        85.0,
+        5,
+        "critical",
+        "The disk of the data folder is {value:.0f} % full.",
         "Move backups away or enlarge the disk: at 100 % nothing new can be stored.",
         "/system?panel=disk",
     ),
     AlertRule(
-        "error_rate", "error_percent", "%", True, 5.0, 2.0, 5, "critical", "{value:.1f} % of requests fail.",
+        "error_rate",
+        "error_percent",
+        "%",
+        True,
+        5.0,
+        2.0,
+        5,
+        "critical",
+        "{value:.1f} % of requests fail.",
         "Read the server's log of these minutes, and the state of the components.",
         "/system?panel=errors",
     ),
     AlertRule(
-        "latency", "latency_p95_s", "s", True, 2.0, 1.5, 5, "warning",
+        "latency",
+        "latency_p95_s",
+        "s",
+        True,
+        2.0,
+        1.5,
+        5,
+        "warning",
         "Of a hundred requests the slowest five take {value:.1f} s or more.",
         "See whether processor or memory is short, and which jobs run beside the server.",
-        "/system?panel=latency", "cpu",
+        "/system?panel=latency",
+        "cpu",
     ),
     AlertRule(
-        "model_quality", "model.relative_quality:*", "of its value at promotion", False, 0.70, 0.80, 120, "critical",
+        "model_quality",
+        "model.relative_quality:*",
+        "of its value at promotion",
+        False,
+        0.70,
+        0.80,
+        120,
+        "critical",
         "{model} is at {value:.0%} of the quality that it was promoted with.",
         "Compare its versions and roll back to the one before, or ask for a retraining.",
         "/models?model={model}",
@@ -113,7 +160,9 @@ def _checked(rule: AlertRule) -> AlertRule:
     if not (abs(rule.enter) <= 1e9 and abs(rule.leave) <= 1e9):
         raise InvalidInputError("enter", rule.enter, "Give a finite number of ordinary size.")
     if (rule.leave > rule.enter) if rule.above else (rule.leave < rule.enter):
-        raise InvalidInputError("leave", rule.leave, f"It must not lie past enter, {rule.enter:g}: the alert would never end.")
+        raise InvalidInputError(
+            "leave", rule.leave, f"It must not lie past enter, {rule.enter:g}: the alert would never end."
+        )
     return rule
 
 

@@ -85,7 +85,9 @@ def email(settings: Settings) -> Channel:
         message = EmailMessage()
         message["Subject"] = f"[{alert.severity}] {alert.state}: {' '.join(alert.message.split())}"
         message["From"], message["To"] = settings.alert_email_from, settings.alert_email_to
-        message.set_content(f"{alert.message}\n\n{alert.remedy}\n\nSee {alert.link}\nSince {alert.opened_at.isoformat()}\n")
+        message.set_content(
+            f"{alert.message}\n\n{alert.remedy}\n\nSee {alert.link}\nSince {alert.opened_at.isoformat()}\n"
+        )
         try:
             with smtplib.SMTP(settings.alert_smtp_host, settings.alert_smtp_port, timeout=_TIMEOUT_S) as server:
                 server.ehlo()
@@ -109,7 +111,9 @@ def apprise(urls: str) -> Channel:
     try:
         from apprise import Apprise  # noqa: PLC0415 - an optional extra
     except ImportError as error:
-        raise ConfigurationError("alert_apprise_urls: install the extra: pip install 'ism-ai-platform[alerts]'.") from error
+        raise ConfigurationError(
+            "alert_apprise_urls: install the extra: pip install 'ism-ai-platform[alerts]'."
+        ) from error
     service = Apprise()
     service.add(urls)
 

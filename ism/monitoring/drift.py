@@ -9,11 +9,18 @@ alarm with probability `MONTHLY_RATE` at most: with no drift at all that procedu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from ism.storage import Store
+
+SETTING = "drift"
 
 WINDOW_DAYS = 7
 REFERENCE_DAYS = 28
@@ -77,3 +84,53 @@ def _judged(found: Drift, limit: float) -> Drift:
         return found
     drifted = found.p_value <= limit and found.distance >= LEAST_EFFECT
     return Drift(found.name, found.n, found.n_reference, found.distance, found.p_value, drifted, None)
+
+
+def window_end(now: datetime) -> datetime:
+    """End of the last whole window: windows lie fixed on the calendar, so that no one is looked at twice."""
+    step = WINDOW_DAYS * 86_400
+    return datetime.fromtimestamp(int(now.timestamp()) // step * step, UTC)
+
+
+class DriftWatch:
+    """Compares each window once, and keeps what was found.
+
+    Args:
+        store: holds what was shown.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def turn(self, now: datetime) -> None:
+        """Compare the last whole window where that is still to be done."""
+        end = window_end(now)
+        if self.latest().get("until") == end.isoformat():
+            return
+        start = end - timedelta(days=WINDOW_DAYS)
+        before = _by_request(self._store.monitoring.shown(start - timedelta(days=REFERENCE_DAYS), start))
+        found = find_drift(before, _by_request(self._store.monitoring.shown(start, end)))
+        told = {"since": start.isoformat(), "until": end.isoformat(), "level": LEVEL, "monthly_rate": MONTHLY_RATE}
+        self._store.set_setting(SETTING, {**told, "features": [asdict(each) for each in found]})
+
+    def latest(self) -> dict[str, Any]:
+        """The last comparison: ``since``, ``until``, ``level``, ``monthly_rate`` and ``features``; empty before it."""
+        found = self._store.get_setting(SETTING, {})
+        return dict(found) if isinstance(found, dict) else {}
+
+
+def _by_request(rows: Sequence[tuple[str, float, float, Mapping[str, float]]]) -> dict[str, Values]:
+    """Mean of each score over the recommendations of a request, and how many there were."""
+    requests: dict[str, dict[str, list[float]]] = {}
+    for request, score, confidence, engines in rows:
+        kept = requests.setdefault(request, {})
+        named = {"final_score": score, "confidence": confidence, **{f"engine:{k}": v for k, v in engines.items()}}
+        for name, value in named.items():
+            kept.setdefault(name, []).append(value)
+    names = {name for kept in requests.values() for name in kept}
+    found = {
+        name: np.asarray([np.mean(kept[name]) if name in kept else math.nan for kept in requests.values()], np.float64)
+        for name in names
+    }
+    sizes = [len(kept["final_score"]) for kept in requests.values()]
+    return {**found, "recommendations_per_request": np.asarray(sizes, np.float64)}

@@ -107,10 +107,10 @@ class QualityMeter:
             for name in ("accuracy", "low", "high", "calibration", "coverage"):
                 values[f"model.{name}:{model}"] = getattr(quality, name)
             values[f"model.n:{model}"] = quality.n
-            scored = [row for row in shown if model == FUSION or model in row[2]]
+            scored = [row for row in shown if model == FUSION or model in row[3]]
             values[f"model.throughput:{model}"] = len(scored) / 3600.0
             if model == FUSION and scored:
-                values[f"model.confidence:{model}"] = sum(row[1] for row in scored) / len(scored)
+                values[f"model.confidence:{model}"] = sum(row[2] for row in scored) / len(scored)
             if model in ratings:
                 number, total = ratings[model]
                 values[f"model.feedback_score:{model}"] = total / number
@@ -123,7 +123,9 @@ class QualityMeter:
         if accuracy is None or not promoted:
             return None
         at = max(promoted)
-        found = self._store.monitoring.metrics([f"model.accuracy:{model}"], at - timedelta(days=2), at + timedelta(days=2))
+        found = self._store.monitoring.metrics(
+            [f"model.accuracy:{model}"], at - timedelta(days=2), at + timedelta(days=2)
+        )
         if not found:
             return None
         then = min(found, key=lambda point: abs(point.at - at)).mean

@@ -65,5 +65,5 @@ class MonitoringStore(ABC):
         """State -> how many retraining jobs are in it."""
 
     @abstractmethod
-    def shown(self, since: datetime, until: datetime) -> list[tuple[float, float, Mapping[str, float]]]:
-        """Final score, confidence and the engines' scores of what was recommended in a time."""
+    def shown(self, since: datetime, until: datetime) -> list[tuple[str, float, float, Mapping[str, float]]]:
+        """Request, final score, confidence and the engines' scores of what was recommended in a time."""

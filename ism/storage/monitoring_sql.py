@@ -118,15 +118,15 @@ class SqlMonitoringStore(MonitoringStore):
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(select(state, func.count()).group_by(state))}
 
-    def shown(self, since: datetime, until: datetime) -> list[tuple[float, float, Mapping[str, float]]]:
+    def shown(self, since: datetime, until: datetime) -> list[tuple[str, float, float, Mapping[str, float]]]:
         table = schema.recommendation
         query = (
-            select(table.c.final_score, table.c.confidence, table.c.engine_scores)
+            select(table.c.request_id, table.c.final_score, table.c.confidence, table.c.engine_scores)
             .join_from(table, schema.request)
             .where(schema.request.c.created_at >= since, schema.request.c.created_at < until)
         )
         with self._database.read() as connection:
-            return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+            return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
 
 def resolution_for(since: datetime, now: datetime, span: timedelta) -> int:

@@ -21,6 +21,7 @@ from ism.app.http.routes import (
     market,
     matches,
     models,
+    monitoring,
     optimizations,
     pages,
     system,
@@ -45,7 +46,11 @@ def create_app(application: Application) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=application.try_warm_up, name="warm-up", daemon=True).start()
         application.feedback.loop.start(application.settings.feedback_turn_s)
+        if application.settings.monitoring_enabled:
+            application.monitoring.collector.start()
         yield
+        if application.settings.monitoring_enabled:
+            application.monitoring.collector.stop()
         application.feedback.loop.stop()
 
     app = FastAPI(
@@ -59,7 +64,20 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.application = application
-    for part in (matches, judging, feedback, fusion, market, imports, optimizations, models, keys, system, pages):
+    for part in (
+        matches,
+        judging,
+        feedback,
+        fusion,
+        market,
+        imports,
+        optimizations,
+        models,
+        monitoring,
+        keys,
+        system,
+        pages,
+    ):
         app.include_router(part.router)
     app.mount("/static", pages.static, name="static")
     problems.install(app)
@@ -69,4 +87,6 @@ def create_app(application: Application) -> FastAPI:
     app.add_middleware(BodyLimit, most=most)
     app.add_middleware(Access, application=application)
     app.add_middleware(Guard)
+    if settings.monitoring_enabled:
+        app.add_middleware(application.monitoring.requests.middleware)
     return app
