@@ -15,7 +15,19 @@ from bench.report import provenance, write_section
 from bench.setup import REPOSITORY, Options, data_folder, versions
 from ism.domain.errors import IsmError
 
-RUNS = ("maestri", "tri", "calrecycle", "fusion", "latency", "graph", "federated", "ingest", "tuning", "retraining")
+RUNS = (
+    "maestri",
+    "tri",
+    "calrecycle",
+    "fusion",
+    "latency",
+    "graph",
+    "federated",
+    "ingest",
+    "tuning",
+    "retraining",
+    "monitoring",
+)
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,11 +49,12 @@ class Monitoring:
         self._store = store
         self.requests, self.rules, self.dashboard = RequestLog(), AlertRules(store), Dashboard(store, models)
         judge = AlertJudge(store, self.rules)
-        turns = {
+        delivery = Delivery(store, channels_of(settings))
+        turns: dict[str, Callable[[datetime], object]] = {
             "quality": QualityMeter(store, rules_from(settings), models).turn,
             "drift": DriftWatch(store).turn,
-            "alerts": lambda now: None if judge.judge(now) else None,
-            "delivery": lambda now: None if Delivery(store, channels_of(settings)).deliver(now) else None,
+            "alerts": judge.judge,
+            "delivery": delivery.deliver,
         }
         sampler = SystemSampler(self.requests, existing(settings.data_dir))
         self.collector = Collector(store, sampler, turns)

@@ -33,7 +33,7 @@ SYSTEM = (
     "match_latency_p95_s",
     "matches_per_second",
 )
-Turn = Callable[[datetime], None]
+Turn = Callable[[datetime], object]
 _log = logging.getLogger("ism.monitoring")
 
 

@@ -16,8 +16,8 @@ from ism.monitoring.metrics import points
 from ism.retraining.calibration_error import calibration_error
 
 if TYPE_CHECKING:
-    from ism.feedback.limits import FeedbackRules
     from ism.feedback.ladder import Floats
+    from ism.feedback.limits import FeedbackRules
     from ism.storage import Store
 
 WINDOW = timedelta(days=28)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -37,7 +38,7 @@ class SqlMonitoringStore(MonitoringStore):
         with self._database.write() as connection:
             if points:
                 connection.execute(upsert(connection, metric, ()), [_row(point) for point in points])
-            for fine, coarse in zip(RESOLUTIONS, RESOLUTIONS[1:], strict=False):
+            for fine, coarse in pairwise(RESOLUTIONS):
                 _roll_up(connection, fine, coarse, now)
             for resolution, days in KEPT_DAYS.items():
                 old = (metric.c.resolution_s == resolution, metric.c.at < now - timedelta(days=days))

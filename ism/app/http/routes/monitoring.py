@@ -49,7 +49,7 @@ class RuleIn(BaseModel):
 
 
 @router.get(f"{_AT}/overview", summary="The system at this moment")
-def overview(application: App, format: Form = "json") -> Any:  # noqa: A002 - the name in the address
+def overview(application: App, format: Form = "json") -> Any:
     """Health, models, feedback, retraining, open alerts."""
     found = application.monitoring.dashboard.overview()
     return found if format == "json" else _csv([_flat(found)], "overview")
@@ -58,7 +58,7 @@ def overview(application: App, format: Form = "json") -> Any:  # noqa: A002 - th
 @router.get(f"{_AT}/system-metrics", summary="Machine and requests over time")
 def system_metrics(
     application: App, hours: Hours = 24, since: From = None, to: To = None, format: Form = "json"
-) -> Any:  # noqa: A002 - as above
+) -> Any:
     """Percent, percent, number, 1/s, percent, s."""
     return _rows(
         application.monitoring.dashboard.system_metrics(_span(timedelta(hours=hours), since, to)),
@@ -68,13 +68,13 @@ def system_metrics(
 
 
 @router.get(f"{_AT}/ai-metrics/{{model}}", summary="A model over time")
-def ai_metrics(  # noqa: PLR0913 - each is a parameter of the address
+def ai_metrics(
     model: Name,
     application: App,
     hours: Hours = 24,
     since: From = None,
     to: To = None,
-    format: Form = "json",  # noqa: A002 - as above
+    format: Form = "json",
 ) -> Any:
     """Accuracy is nDCG@10 on the latest matured window of 28 days, with `n`, `low` and `high` (95 %)."""
     found = application.monitoring.dashboard.ai_metrics(model, _span(timedelta(hours=hours), since, to))
@@ -84,7 +84,7 @@ def ai_metrics(  # noqa: PLR0913 - each is a parameter of the address
 @router.get(f"{_AT}/feedback-analytics", summary="Ratings over time")
 def feedback_analytics(
     application: App, days: Days = 7, since: From = None, to: To = None, format: Form = "json"
-) -> Any:  # noqa: A002 - as above
+) -> Any:
     """Ratings that count, by day."""
     found = application.monitoring.dashboard.feedback(_span(timedelta(days=days), since, to))
     return found if format == "json" else _csv(found["metrics"], "feedback-analytics")
@@ -94,21 +94,21 @@ def feedback_analytics(
 def retraining_jobs(
     application: App,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    format: Form = "json",  # noqa: A002 - as above
+    format: Form = "json",
 ) -> Any:
     """Newest first."""
     return _rows(application.monitoring.dashboard.retraining_jobs(limit), format, "retraining-jobs")
 
 
 @router.get(f"{_AT}/alerts", summary="Alerts for the dashboard")
-def dashboard_alerts(application: App, format: Form = "json") -> Any:  # noqa: A002 - as above
+def dashboard_alerts(application: App, format: Form = "json") -> Any:
     """Open ones, the last hundred resolved ones, and their number."""
     found = application.monitoring.dashboard.alerts()
     return found if format == "json" else _csv(found["active_alerts"] + found["alert_history"], "alerts")
 
 
 @router.get(f"{_AT}/optimization-status", summary="Searches for better parameters")
-def optimization_status(application: App, format: Form = "json") -> Any:  # noqa: A002 - as above
+def optimization_status(application: App, format: Form = "json") -> Any:
     """Running and ended ones."""
     found: Json = {"active_optimizations": [], "optimization_history": []}
     if application.settings.optimization_enabled:
@@ -118,7 +118,7 @@ def optimization_status(application: App, format: Form = "json") -> Any:  # noqa
 
 
 @router.get(f"{_AT}/fusion-status", summary="Fusion models and what they answered")
-def fusion_status(application: App, format: Form = "json") -> Any:  # noqa: A002 - as above
+def fusion_status(application: App, format: Form = "json") -> Any:
     """Models, the active one, and how many answers were fused in the last 24 hours."""
     found = application.monitoring.fusion_status(application.fusion)
     return found if format == "json" else _csv(found["fusion_models"], "fusion-status")
