@@ -1,4 +1,4 @@
-"""What collecting metrics costs, how fast panels are read from 90 days of them, and whether strangers fill the memory."""
+"""What collecting metrics costs, how fast 90 days of them are read, and whether strangers fill the memory."""
 
 from __future__ import annotations
 
