@@ -199,7 +199,7 @@ class AlertJudge:
                 self._resolve(alert, now)
             return
         since = now - timedelta(minutes=rule.for_minutes)
-        found = self._store.monitoring.metrics([name], since, now + timedelta(seconds=1))
+        found = self._store.monitoring.metrics([name], since, now + timedelta(seconds=1), 60)
         if alert is None and holds(rule, found):
             self._open(rule, cause, model, found[-1].mean, now)
         elif alert is not None and has_ended(rule, found):

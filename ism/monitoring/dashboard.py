@@ -210,7 +210,7 @@ class Dashboard:
 
     def _hourly(self, metric: str, days: int) -> np.ndarray[Any, np.dtype[np.float64]]:
         now = datetime.now(UTC)
-        found = self._store.monitoring.metrics([metric], now - timedelta(days=max(days, 32)), now)
+        found = self._store.monitoring.metrics([metric], now - timedelta(days=days), now, 3600)
         values = {int(point.at.timestamp()) // 3600: point.mean for point in found}
         if not values:
             return np.empty(0)

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from ism.domain.monitoring import Alert, MetricPoint
 
-RESOLUTIONS = (60, 300, 3600)  # seconds
-KEPT_DAYS = {60: 1, 300: 30, 3600: 400}
+RESOLUTIONS = (60, 300, 3600, 21_600)  # seconds
+KEPT_DAYS = {60: 1, 300: 30, 3600: 400, 21_600: 400}
 
 
 class MonitoringStore(ABC):
@@ -23,8 +23,10 @@ class MonitoringStore(ABC):
         """
 
     @abstractmethod
-    def metrics(self, names: Collection[str], since: datetime, until: datetime) -> list[MetricPoint]:
-        """Points of some metrics by time, at the finest resolution that is still kept for ``since``."""
+    def metrics(
+        self, names: Collection[str], since: datetime, until: datetime, resolution_s: int | None = None
+    ) -> list[MetricPoint]:
+        """Points of some metrics by time; by default at the finest resolution that is kept and gives some 400 each."""
 
     @abstractmethod
     def metric_names(self, prefix: str) -> list[str]:

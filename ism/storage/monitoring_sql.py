@@ -44,8 +44,10 @@ class SqlMonitoringStore(MonitoringStore):
                 old = (metric.c.resolution_s == resolution, metric.c.at < now - timedelta(days=days))
                 connection.execute(delete(metric).where(*old))
 
-    def metrics(self, names: Collection[str], since: datetime, until: datetime) -> list[MetricPoint]:
-        resolution = resolution_for(since, datetime.now(UTC), until - since)
+    def metrics(
+        self, names: Collection[str], since: datetime, until: datetime, resolution_s: int | None = None
+    ) -> list[MetricPoint]:
+        resolution = resolution_s or resolution_for(since, datetime.now(UTC), until - since)
         columns = (metric.c[name] for name in _POINT)
         here = (metric.c.name.in_(list(names)), metric.c.resolution_s == resolution)
         statement = select(*columns).where(*here, metric.c.at >= since, metric.c.at < until)
@@ -131,10 +133,10 @@ class SqlMonitoringStore(MonitoringStore):
 
 
 def resolution_for(since: datetime, now: datetime, span: timedelta) -> int:
-    """Seconds: the finest resolution kept since then that gives at most some 1,500 points of a metric."""
+    """Seconds: the finest resolution kept since then that gives at most 400 points of a metric."""
     for resolution in RESOLUTIONS[:-1]:
         kept = now - since <= timedelta(days=KEPT_DAYS[resolution], minutes=5)
-        if kept and span.total_seconds() / resolution <= 1_500:
+        if kept and span.total_seconds() / resolution <= 400:
             return resolution
     return RESOLUTIONS[-1]
 
