@@ -95,7 +95,7 @@ def _timed(board: Dashboard, whole: Span, day: Span, rounds: int) -> dict[str, f
 def _fill(store: Store, days: int, jobs: int, companies: int) -> None:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     names = [*SYSTEM, "model.accuracy:matching", "model.throughput:matching"]
-    for resolution, kept in ((60, min(1, days)), (300, min(30, days)), (3600, days)):
+    for resolution, kept in ((60, min(1, days)), (300, min(30, days)), (3600, days), (21_600, days)):
         steps = kept * 86_400 // resolution
         for start in range(0, steps, 2000):
             ats = [now - timedelta(seconds=resolution * step) for step in range(start, min(steps, start + 2000))]

@@ -21,9 +21,9 @@ def test_minutes_become_five_minutes_and_hours_and_the_sums_agree(store):
     for minute in range(61):
         now = hour + timedelta(minutes=minute)
         store.add_metrics(points({"cpu_percent": float(minute)}, now), now)
-    (whole,) = store.metrics(["cpu_percent"], hour - timedelta(days=60), hour + timedelta(minutes=30))
+    (whole,) = store.metrics(["cpu_percent"], hour - timedelta(days=60), hour + timedelta(minutes=30), 3600)
     assert (whole.count, whole.total, whole.least, whole.most) == (60, sum(range(60)), 0.0, 59.0)
-    fine = store.metrics(["cpu_percent"], hour - timedelta(days=3), hour + timedelta(minutes=60))
+    fine = store.metrics(["cpu_percent"], hour - timedelta(hours=25), hour + timedelta(minutes=60))
     assert [point.count for point in fine] == [5] * 12
 
 
@@ -32,10 +32,10 @@ def test_old_minutes_go_and_their_hour_stays(store):
     old = now - timedelta(days=2)
     store.add_metrics(points({"cpu_percent": 7.0}, old), old + timedelta(hours=2))
     store.add_metrics(points({"cpu_percent": 9.0}, now), now)
-    assert [p.mean for p in store.metrics(["cpu_percent"], now - timedelta(hours=20), now + timedelta(minutes=1))] == [
-        9.0
-    ]
-    assert [p.mean for p in store.metrics(["cpu_percent"], now - timedelta(days=40), now)] == [7.0]
+    assert [
+        p.mean for p in store.metrics(["cpu_percent"], now - timedelta(hours=20), now + timedelta(minutes=1), 60)
+    ] == [9.0]
+    assert [p.mean for p in store.metrics(["cpu_percent"], now - timedelta(days=40), now, 3600)] == [7.0]
 
 
 def test_a_quantile_is_the_upper_end_of_its_bucket():
