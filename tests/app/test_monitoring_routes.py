@@ -63,7 +63,7 @@ def test_a_number_that_is_missing_says_why(measured):
     found = measured.get("/api/dashboard/overview").json()
     assert found["ai_performance"]["average_accuracy"] is None
     assert "matured labels" in found["missing"]["average_accuracy"]
-    row = measured.get("/api/dashboard/ai-metrics/matching").json()[0]
+    row = measured.get("/api/dashboard/ai-metrics/matching?hours=1").json()[0]
     assert {"timestamp", "accuracy", "latency", "throughput", "confidence", "feedback_score"} <= set(row)
     assert row["accuracy"] is None
     assert row["missing"]["accuracy"]
