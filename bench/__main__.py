@@ -29,6 +29,7 @@ RUNS = (
     "start",
     "simulation",
     "pages",
+    "monitoring",
 )
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 

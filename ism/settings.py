@@ -211,6 +211,23 @@ class Settings(BaseSettings):
     )
     retraining_auto_deploy: bool = Field(True, description="Whether what passed the gate goes on by itself.")
 
+    monitoring_enabled: bool = Field(True, description="Whether the server measures itself and tells alerts.")
+    alert_webhook_url: SecretStr | None = Field(
+        None, description="Address that alerts are posted to as JSON; none when unset."
+    )
+    alert_webhook_private: bool = Field(
+        False, description="Whether that address may lie in a private network or on this machine."
+    )
+    alert_email_to: str = Field("", description="Who gets alerts by e-mail; nobody when empty.")
+    alert_email_from: str = Field("ism@localhost", description="Sender of these e-mails.")
+    alert_smtp_host: str = Field("", description="SMTP server that sends them; none when empty.")
+    alert_smtp_port: int = Field(587, ge=1, le=65535, description="TCP port of that server.")
+    alert_smtp_user: str = Field("", description="User at that server; no sign-in when empty.")
+    alert_smtp_password: SecretStr = Field(SecretStr(""), description="Password of that user.")
+    alert_apprise_urls: SecretStr | None = Field(
+        None, description="Apprise URLs, separated by commas, that get alerts; needs the extra 'alerts'."
+    )
+
     @field_validator("admin_key")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:

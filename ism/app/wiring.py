@@ -23,6 +23,7 @@ from ism.settings import Settings
 from ism.storage import DEFAULT_DATASET, Store, open_store
 
 if TYPE_CHECKING:
+    from ism.app.monitoring import Monitoring
     from ism.app.retraining import Retraining
     from ism.app.tuning import Tuning
     from ism.data.build import BuiltMarket
@@ -265,6 +266,13 @@ class Application:
         return [{"name": name.removeprefix(prefix), **state} for name, state in states.items()]
 
     @cached_property
+    def monitoring(self) -> Monitoring:
+        """Measurements, alerts and what the dashboard shows; `Monitoring.collector` measures once it was started."""
+        from ism.app.monitoring import Monitoring  # noqa: PLC0415 - numpy only where something is served
+
+        return Monitoring(self.settings, self.store)
+
+    @cached_property
     def fusion(self) -> AIFusionLayer:
         """Which fusion models there are, and which one answers."""
         from ism.fusion.layer import AIFusionLayer  # noqa: PLC0415 - numpy only where the fusion is asked
@@ -280,6 +288,8 @@ class Application:
             end = getattr(part, "close", None)  # not every matcher has threads to end
             if end is not None:
                 end()
+        if "monitoring" in self.__dict__:
+            self.monitoring.close()
         self.feedback.close()
         self.encoder.close()
         self.store.close()

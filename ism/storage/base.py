@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, get_args
 from ism.domain.market import Company, Exchange, Listing, Recommendation
 from ism.storage.feedback import FeedbackStore
 from ism.storage.fusion_base import FusionStore
+from ism.storage.monitoring_base import MonitoringStore
 from ism.storage.retraining_base import RetrainingStore
 
 if TYPE_CHECKING:
@@ -214,6 +215,11 @@ class Store(FusionStore, ABC):
         """
 
     # --- retraining ---
+
+    @property
+    @abstractmethod
+    def monitoring(self) -> MonitoringStore:
+        """Measurements and alerts."""
 
     @property
     @abstractmethod

@@ -16,6 +16,7 @@ from ism.storage.database import Database
 from ism.storage.feedback_sql import SqlFeedbackStore
 from ism.storage.fusion_sql import SqlFusionStore
 from ism.storage.judgement import Judgements
+from ism.storage.monitoring_sql import SqlMonitoringStore
 from ism.storage.retraining_sql import SqlRetrainingStore
 from ism.storage.rows import check_identifier, spec_of
 
@@ -31,6 +32,7 @@ class SqlStore(SqlFusionStore, Store):
         self._database = database
         self._feedback = SqlFeedbackStore(database)
         self._retraining = SqlRetrainingStore(database)
+        self._monitoring = SqlMonitoringStore(database)
 
     def get(self, kind: type[T], identifier: str) -> T:
         with self._database.read() as connection:
@@ -130,6 +132,10 @@ class SqlStore(SqlFusionStore, Store):
     @property
     def retraining(self) -> SqlRetrainingStore:
         return self._retraining
+
+    @property
+    def monitoring(self) -> SqlMonitoringStore:
+        return self._monitoring
 
     @property
     def location(self) -> str:

@@ -155,6 +155,7 @@ def test_the_launcher_takes_every_documented_option(option: str, monkeypatch: py
             "disable-optimization": "optimization_enabled",
             "disable-retraining": "retraining_enabled",
             "disable-auto-deploy": "retraining_auto_deploy",
+            "disable-monitoring": "monitoring_enabled",
         }
     ):
         assert (given[switches[name]], later) == (False, [])

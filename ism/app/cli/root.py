@@ -67,7 +67,9 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
         bool, typer.Option("--disable-optimization", help="Run no searches for better parameters.")
     ] = False,
     disable_retraining: Annotated[bool, typer.Option("--disable-retraining", help="Retrain no models.")] = False,
-    disable_monitoring: Annotated[bool, typer.Option("--disable-monitoring", help=_LATER)] = False,
+    disable_monitoring: Annotated[
+        bool, typer.Option("--disable-monitoring", help="Measure nothing, tell no alerts.")
+    ] = False,
     disable_auto_deploy: Annotated[
         bool, typer.Option("--disable-auto-deploy", help="Leave it to people to promote what passed the gate.")
     ] = False,
@@ -80,7 +82,6 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
     later = {
         "--disable-feedback": disable_feedback,
         "--disable-fusion": disable_fusion,
-        "--disable-monitoring": disable_monitoring,
         "--health-check-interval": health_check_interval is not None,
         "--backup-interval": backup_interval is not None,
     }
@@ -92,6 +93,8 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
         given["retraining_enabled"] = False
     if disable_auto_deploy:
         given["retraining_auto_deploy"] = False
+    if disable_monitoring:
+        given["monitoring_enabled"] = False
     run(given, [name for name in later if later[name]])
 
 

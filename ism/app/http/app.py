@@ -22,6 +22,7 @@ from ism.app.http.routes import (
     market,
     matches,
     models,
+    monitoring,
     optimizations,
     pages,
     system,
@@ -56,8 +57,12 @@ def create_app(application: Application) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=_warm_up, args=(app,), name="warm-up", daemon=True).start()
         application.feedback.loop.start(application.settings.feedback_turn_s)
+        if application.settings.monitoring_enabled:
+            application.monitoring.collector.start()
         yield
         await app.state.pulse.close()
+        if application.settings.monitoring_enabled:
+            application.monitoring.collector.stop()
         application.feedback.loop.stop()
 
     app = FastAPI(
@@ -73,7 +78,20 @@ def create_app(application: Application) -> FastAPI:
     app.state.application = application
     app.state.flows = Flows(application.store)
     app.state.pulse = Pulse(partial(marks, application))
-    for part in (matches, judging, feedback, fusion, market, imports, optimizations, models, keys, system, pages):
+    for part in (
+        matches,
+        judging,
+        feedback,
+        fusion,
+        market,
+        imports,
+        optimizations,
+        models,
+        monitoring,
+        keys,
+        system,
+        pages,
+    ):
         app.include_router(part.router)
     app.mount("/static", pages.static, name="static")
     problems.install(app)
@@ -83,4 +101,6 @@ def create_app(application: Application) -> FastAPI:
     app.add_middleware(BodyLimit, most=most)
     app.add_middleware(Access, application=application)
     app.add_middleware(Guard)
+    if settings.monitoring_enabled:
+        app.add_middleware(application.monitoring.requests.middleware)
     return app

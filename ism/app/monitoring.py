@@ -1,0 +1,117 @@
+"""Monitoring put together: the log of requests, the collector and its turns, and the documented dashboard class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ism.engines import catalog
+from ism.feedback.limits import rules_from
+from ism.monitoring.alerts import AlertJudge, AlertRules
+from ism.monitoring.dashboard import Dashboard
+from ism.monitoring.delivery import Delivery, channels_of
+from ism.monitoring.drift import DriftWatch
+from ism.monitoring.metrics import Collector, SystemSampler, exposition
+from ism.monitoring.quality import QualityMeter
+from ism.monitoring.requests import RequestLog
+
+if TYPE_CHECKING:
+    from ism.domain.engine import FusionModel
+    from ism.fusion.layer import AIFusionLayer
+    from ism.settings import Settings
+    from ism.storage import Store
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists: with PostgreSQL there may be none yet."""
+    whole = folder.resolve()
+    return next(each for each in (whole, *whole.parents) if each.is_dir())
+
+
+class Monitoring:
+    """What measures and tells, for one process.
+
+    Args:
+        settings: where alerts are delivered.
+        store: keeps everything; is not closed.
+
+    Attributes:
+        requests: counts what the server answers.
+        rules: when to tell.
+        dashboard: what is shown.
+        collector: measures once a minute after its `start`.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        models = catalog.names()
+        self._store = store
+        self.requests, self.rules, self.dashboard = RequestLog(), AlertRules(store), Dashboard(store, models)
+        judge = AlertJudge(store, self.rules)
+        delivery = Delivery(store, channels_of(settings))
+        turns: dict[str, Callable[[datetime], object]] = {
+            "quality": QualityMeter(store, rules_from(settings), models).turn,
+            "drift": DriftWatch(store).turn,
+            "alerts": judge.judge,
+            "delivery": delivery.deliver,
+        }
+        sampler = SystemSampler(self.requests, existing(settings.data_dir))
+        self.collector = Collector(store, sampler, turns)
+
+    def exposition(self) -> str:
+        """All measurements in Prometheus' text format."""
+        return exposition(self.requests, self.dashboard.latest())
+
+    def fusion_status(self, fusion: AIFusionLayer) -> dict[str, Any]:
+        """Fusion models, the active one, and what was fused in the last 24 hours."""
+        now = datetime.now(UTC)
+        active = fusion.get_active_model().model_id
+        fused = self._store.monitoring.shown(now - timedelta(hours=24), now + timedelta(seconds=1))
+        number = len(fused)
+        return {
+            "fusion_models": [
+                {**_model(model), "is_active": model.model_id == active} for model in fusion.get_fusion_models()
+            ],
+            "fusion_stats": {
+                "total_fusions": number,
+                "successful_fusions": number,
+                "average_confidence": sum(row[2] for row in fused) / number if number else None,
+                "last_updated": now.isoformat(),
+                "missing": None if number else "Nothing was matched in the last 24 hours.",
+            },
+            "active_model": active,
+        }
+
+    def close(self) -> None:
+        """End the collector."""
+        self.collector.stop()
+
+
+def _model(model: FusionModel) -> dict[str, Any]:
+    values = {name: getattr(model, name) for name in ("model_id", "model_type", "version")}
+    more = {name: getattr(model, name) for name in ("weights", "parameters", "performance_metrics")}
+    return {**values, **more, "last_updated": model.last_updated.isoformat() if model.last_updated else None}
+
+
+class AIMonitoringDashboard:
+    """The dashboard as a program of its own; making one opens nothing.
+
+    Args:
+        settings: every knob; from the environment by default.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+
+    def run_dashboard(self, host: str = "127.0.0.1", port: int = 5001) -> None:
+        """Serve pages and API until interrupted; owns the data folder meanwhile.
+
+        Raises:
+            ConfigurationError: the address cannot be listened on.
+            StorageError: the store cannot be opened, such as where another process has the folder.
+        """
+        from ism.app.cli.serve import serve  # noqa: PLC0415 - the server loads only when it runs
+
+        given: dict[str, Any] = {} if self._settings is None else self._settings.model_dump(exclude_unset=True)
+        serve({**given, "host": host, "port": port}, [])

@@ -1,0 +1,1 @@
+"""What the running system measures, what it tells people about it, and how well its models do."""

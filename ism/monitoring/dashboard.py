@@ -1,0 +1,259 @@
+"""What the dashboard shows, as plain values; each answer comes from a few indexed reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ism.domain.errors import NotFoundError
+from ism.domain.monitoring import MetricPoint
+from ism.domain.retraining import ENDED
+from ism.monitoring.drift import DriftWatch
+from ism.monitoring.forecast import days_until, forecast
+from ism.monitoring.metrics import SYSTEM
+from ism.monitoring.quality import FUSION, LEAST_REQUESTS
+
+if TYPE_CHECKING:
+    from ism.storage import Store
+
+Json = dict[str, Any]
+AI_FIELDS = {
+    "accuracy": "accuracy",
+    "latency": "latency",
+    "throughput": "throughput",
+    "confidence": "confidence",
+    "feedback_score": "feedback_score",
+}
+MORE_AI_FIELDS = ("n", "low", "high", "calibration", "coverage", "relative_quality")
+_SYSTEM_FIELDS = {
+    "cpu_usage": "cpu_percent",
+    "memory_usage": "memory_percent",
+    "active_connections": "active_connections",
+    "requests_per_second": "requests_per_second",
+    "error_rate": "error_percent",
+    "latency_p95": "latency_p95_s",
+    "disk_usage": "disk_percent",
+}
+_WHY = {
+    "accuracy": f"Fewer than {LEAST_REQUESTS} requests of the window have good and bad matured labels.",
+    "latency": "No match was asked for in this time."
+    " An engine by itself is not timed: an answer waits for all of them.",
+    "throughput": "Models are measured once an hour; no measurement lies in this time.",
+    "confidence": "Confidence is one of the fused answer, and nothing was shown in this time.",
+    "feedback_score": "No rating that counts names this model.",
+}
+_PENALTIES = {"critical": 30.0, "warning": 15.0, "info": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when to when, UTC."""
+
+    since: datetime
+    until: datetime
+
+
+class Dashboard:
+    """Answers of the dashboard.
+
+    Args:
+        store: holds everything.
+        models: names of the engines.
+    """
+
+    def __init__(self, store: Store, models: Sequence[str]) -> None:
+        self._store, self._models = store, list(models)
+
+    def models(self) -> list[str]:
+        """Every model that is measured."""
+        return [*self._models, FUSION]
+
+    def latest(self) -> dict[str, float]:
+        """The newest measurement of every metric in the last two hours."""
+        now = datetime.now(UTC)
+        names = [*SYSTEM, *self._store.monitoring.metric_names("model.")]
+        found = self._store.monitoring.metrics(names, now - timedelta(hours=2), now + timedelta(seconds=1))
+        return {point.name: point.mean for point in found}
+
+    def overview(self) -> Json:
+        """Health, models, feedback, retraining and open alerts at this moment; ``missing`` says why one is None."""
+        now, latest = datetime.now(UTC), self.latest()
+        alerts = [alert.as_dict() for alert in self._store.monitoring.alerts(resolved=False)]
+        score = health_score(alerts) if "cpu_percent" in latest else None
+        feedback = self.feedback(Span(now - timedelta(days=7), now))["summary"]
+        accuracy = [latest[name] for name in (f"model.accuracy:{model}" for model in self.models()) if name in latest]
+        average = sum(accuracy) / len(accuracy) if accuracy else None
+        missing = {}
+        if score is None:
+            missing["system_health"] = "Nothing was measured yet: the first measurement comes after a minute."
+        if average is None:
+            missing["average_accuracy"] = _WHY["accuracy"]
+        if latest.get("match_latency_p95_s") is None:
+            missing["average_latency"] = "No match was asked for in the last two hours."
+        return {
+            "system_health": {
+                "status": health_status(score),
+                "overall_score": score,
+                **{name: latest.get(_SYSTEM_FIELDS[name]) for name in list(_SYSTEM_FIELDS)[:3]},
+                "error_rate": latest.get("error_percent"),
+            },
+            "ai_performance": {
+                "status": "unknown" if average is None else "measured",
+                "average_accuracy": average,
+                "average_latency": latest.get("match_latency_p95_s"),
+                "total_models": len(self.models()),
+            },
+            "feedback_analytics": {
+                name: feedback[name]
+                for name in ("average_rating", "total_feedback", "positive_ratio", "negative_ratio", "trend")
+            },
+            "retraining_status": self._retraining(),
+            "active_alerts": alerts,
+            "last_updated": now.isoformat(),
+            "missing": missing,
+        }
+
+    def _retraining(self) -> Json:
+        states = self._store.monitoring.job_states()
+        active = sum(count for state, count in states.items() if state not in ENDED)
+        failed = states.get("FAILED", 0) + states.get("ROLLED_BACK", 0)
+        total = sum(states.values())
+        return {
+            "status": "active" if active else "idle",
+            "active_jobs": active,
+            "total_jobs": total,
+            "completed_jobs": total - active - failed,
+            "failed_jobs": failed,
+        }
+
+    def system_metrics(self, span: Span) -> list[Json]:
+        """Measurements of machine and requests by time: %, %, number, 1/s, %, s, %."""
+        return self._table(_SYSTEM_FIELDS, span)
+
+    def ai_metrics(self, model: str, span: Span) -> list[Json]:
+        """Measurements of a model by time; each row's ``missing`` says why a value is None.
+
+        Raises:
+            NotFoundError: there is no such model.
+        """
+        if model not in self.models():
+            raise NotFoundError("model", model)
+        names = {name: f"model.{name}:{model}" for name in (*AI_FIELDS, *MORE_AI_FIELDS)}
+        if model == FUSION:
+            names["latency"] = "match_latency_p95_s"
+        rows = self._table(names, span, f"model.throughput:{model}")
+        return [{**row, "missing": {name: _WHY[name] for name in AI_FIELDS if row[name] is None}} for row in rows]
+
+    def _table(self, fields: Mapping[str, str], span: Span, every: str | None = None) -> list[Json]:
+        found = self._store.monitoring.metrics(list(fields.values()), span.since, span.until)
+        times: dict[datetime, dict[str, MetricPoint]] = {}
+        for point in found:
+            times.setdefault(point.at, {})[point.name] = point
+        return [
+            {
+                "timestamp": at.isoformat(),
+                **{field: here[name].mean if name in here else None for field, name in fields.items()},
+            }
+            for at, here in times.items()
+            if every is None or every in here
+        ]
+
+    def feedback(self, span: Span) -> Json:
+        """Ratings by day, and their sum; the trend is the change of the mean from the first to the second half."""
+        days = self._store.monitoring.feedback_days(span.since, span.until)
+        rows, before = [], None
+        for day, number, positive, negative, total in days:
+            mean = total / number
+            rows.append(
+                {
+                    "timestamp": f"{day}T00:00:00+00:00",
+                    "total_feedback": number,
+                    "positive_feedback": positive,
+                    "negative_feedback": negative,
+                    "average_rating": mean,
+                    "feedback_trend": None if before is None else mean - before,
+                }
+            )
+            before = mean
+        return {"metrics": rows, "summary": _summary(days, span)}
+
+    def alerts(self) -> Json:
+        """Open alerts, the last hundred resolved ones, and how many there ever were."""
+        return {
+            "active_alerts": [alert.as_dict() for alert in self._store.monitoring.alerts(resolved=False)],
+            "alert_history": [alert.as_dict() for alert in self._store.monitoring.alerts(resolved=True)],
+            "total_alerts": self._store.monitoring.count_alerts(),
+        }
+
+    def retraining_jobs(self, limit: int = 100) -> list[Json]:
+        """Jobs, newest first."""
+        return [job.as_dict() for job in self._store.retraining.jobs(limit=limit)]
+
+    def drift(self) -> Json:
+        """The last comparison of distributions; ``missing`` says why there is none."""
+        found = DriftWatch(self._store).latest()
+        return found or {"features": [], "missing": "No window was compared yet; the first is after a minute."}
+
+    def forecast(self, metric: str, steps: int = 24) -> Json:
+        """The next hours of a metric; ``missing`` says why there is none.
+
+        Raises:
+            NotFoundError: nothing is measured under that name.
+        """
+        if metric not in {*SYSTEM, *self._store.monitoring.metric_names("model.")}:
+            raise NotFoundError("metric", metric)
+        return {"metric": metric, "step_s": 3600, **asdict(forecast(self._hourly(metric, 28), 24, steps))}
+
+    def _hourly(self, metric: str, days: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        now = datetime.now(UTC)
+        found = self._store.monitoring.metrics([metric], now - timedelta(days=days), now, 3600)
+        values = {int(point.at.timestamp()) // 3600: point.mean for point in found}
+        if not values:
+            return np.empty(0)
+        hours = range(min(values), max(values) + 1)
+        return np.asarray([values.get(hour, np.nan) for hour in hours], np.float64)
+
+    def outlook(self) -> list[str]:
+        """Sentences on what fills up: disk and memory."""
+        return [
+            f"{label} {self._until(metric)}."
+            for label, metric in (("Disk", "disk_percent"), ("Memory", "memory_percent"))
+        ]
+
+    def _until(self, metric: str) -> str:
+        hours = self._hourly(metric, 28)
+        days = [hours[start : start + 24] for start in range(0, len(hours), 24)]
+        means = np.asarray([np.nanmean(day) if np.isfinite(day).any() else np.nan for day in days], np.float64)
+        known = np.isfinite(means)
+        return days_until(np.flatnonzero(known).astype(np.float64), means[known], 100.0)[0]
+
+
+def _summary(days: Sequence[tuple[str, int, int, int, float]], span: Span) -> Json:
+    number, total = sum(day[1] for day in days), sum(day[4] for day in days)
+    middle = (span.since + (span.until - span.since) / 2).date().isoformat()
+    halves = [[day for day in days if (day[0] >= middle) == later] for later in (False, True)]
+    means = [sum(d[4] for d in half) / sum(d[1] for d in half) for half in halves if half]
+    return {
+        "total_feedback": number,
+        "average_rating": total / number if number else None,
+        "positive_ratio": sum(day[2] for day in days) / number if number else None,
+        "negative_ratio": sum(day[3] for day in days) / number if number else None,
+        "trend": means[1] - means[0] if len(means) == 2 else None,
+        "missing": None if len(means) == 2 else "A trend needs ratings in both halves of the time.",
+    }
+
+
+def health_score(alerts: Sequence[Mapping[str, Any]]) -> float:
+    """100, less 30 for each open critical alert and 15 for each warning; 0 at least."""
+    return max(0.0, 100.0 - sum(_PENALTIES[str(alert["severity"])] for alert in alerts))
+
+
+def health_status(score: float | None) -> str:
+    """``healthy`` from 80, ``warning`` from 60, else ``critical``; ``unknown`` without a score."""
+    if score is None:
+        return "unknown"
+    return "healthy" if score >= 80 else "warning" if score >= 60 else "critical"

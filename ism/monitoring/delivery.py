@@ -1,0 +1,176 @@
+"""Telling people about alerts: webhook, e-mail, and anything that Apprise speaks where it is installed."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import smtplib
+import socket
+from collections.abc import Callable
+from datetime import datetime
+from email.message import EmailMessage
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ism.domain.errors import ConfigurationError, IsmError
+from ism.domain.monitoring import Alert
+
+if TYPE_CHECKING:
+    from ism.settings import Settings
+    from ism.storage import Store
+
+Channel = Callable[[Alert], None]
+_TIMEOUT_S = 10.0
+_log = logging.getLogger("ism.monitoring")
+
+
+class DeliveryError(IsmError):
+    """An alert could not be told; it stays untold and is tried again in the next turn."""
+
+
+def safe_address(url: str, private: bool) -> tuple[str, str, int]:
+    """Host of a URL, the address that it stands for, and the port.
+
+    The caller connects to this very address: a name that resolves differently a moment later gains nothing.
+
+    Raises:
+        DeliveryError: it is no http(s) URL, cannot be resolved, or any of its addresses is not a public one.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise DeliveryError("alert_webhook_url: it is no http or https URL. Correct ISM_ALERT_WEBHOOK_URL.")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)]
+    except OSError as error:
+        raise DeliveryError(f"alert_webhook_url: {parts.hostname} cannot be resolved. Check the name.") from error
+    if not private:
+        for address in found:
+            parsed = ipaddress.ip_address(address.partition("%")[0])
+            mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+            if not mapped.is_global or mapped.is_multicast:
+                raise DeliveryError(
+                    f"alert_webhook_url: {parts.hostname} is not a public address. "
+                    "Set ISM_ALERT_WEBHOOK_PRIVATE=true where that is wanted."
+                )
+    return parts.hostname, found[0], port
+
+
+def webhook(url: str, private: bool) -> Channel:
+    """A channel that posts an alert as JSON; follows no redirect and uses no proxy."""
+
+    def send(alert: Alert) -> None:
+        import httpx  # noqa: PLC0415 - only where something is told
+
+        host, address, port = safe_address(url, private)
+        target = httpx.URL(url).copy_with(host=address, port=port)
+        headers = {"Host": httpx.URL(url).netloc.decode()}
+        try:
+            with httpx.Client(trust_env=False, follow_redirects=False, timeout=_TIMEOUT_S) as client:
+                request = client.build_request("POST", target, json=alert.as_dict(), headers=headers)
+                request.extensions["sni_hostname"] = host
+                response = client.send(request)
+        except httpx.HTTPError as error:
+            raise DeliveryError(f"The webhook cannot be reached ({type(error).__name__}).") from error
+        if not 200 <= response.status_code < 300:
+            raise DeliveryError(f"The webhook answered {response.status_code}.")
+
+    return send
+
+
+def email(settings: Settings) -> Channel:
+    """A channel that sends e-mail through the SMTP server of the settings, encrypted where the server can."""
+
+    def send(alert: Alert) -> None:
+        message = EmailMessage()
+        message["Subject"] = f"[{alert.severity}] {alert.state}: {' '.join(alert.message.split())}"
+        message["From"], message["To"] = settings.alert_email_from, settings.alert_email_to
+        message.set_content(
+            f"{alert.message}\n\n{alert.remedy}\n\nSee {alert.link}\nSince {alert.opened_at.isoformat()}\n"
+        )
+        try:
+            with smtplib.SMTP(settings.alert_smtp_host, settings.alert_smtp_port, timeout=_TIMEOUT_S) as server:
+                server.ehlo()
+                if server.has_extn("starttls"):
+                    server.starttls()
+                if settings.alert_smtp_user:
+                    server.login(settings.alert_smtp_user, settings.alert_smtp_password.get_secret_value())
+                server.send_message(message)
+        except (OSError, smtplib.SMTPException) as error:
+            raise DeliveryError(f"The mail server refused or cannot be reached ({type(error).__name__}).") from error
+
+    return send
+
+
+def apprise(urls: str) -> Channel:
+    """A channel to every service of some Apprise URLs.
+
+    Raises:
+        ConfigurationError: Apprise is not installed.
+    """
+    try:
+        from apprise import Apprise  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise ConfigurationError(
+            "alert_apprise_urls: install the extra: pip install 'ism-ai-platform[alerts]'."
+        ) from error
+    service = Apprise()
+    service.add(urls)
+
+    def send(alert: Alert) -> None:
+        if not service.notify(title=f"[{alert.severity}] {alert.state}", body=f"{alert.message}\n{alert.remedy}"):
+            raise DeliveryError("Apprise could not tell every service.")
+
+    return send
+
+
+def channels_of(settings: Settings) -> list[Channel]:
+    """The channels that the settings ask for; none by default."""
+    found: list[Channel] = []
+    if settings.alert_webhook_url is not None:
+        found.append(webhook(settings.alert_webhook_url.get_secret_value(), settings.alert_webhook_private))
+    if settings.alert_email_to and settings.alert_smtp_host:
+        found.append(email(settings))
+    if settings.alert_apprise_urls is not None:
+        found.append(apprise(settings.alert_apprise_urls.get_secret_value()))
+    return found
+
+
+class Delivery:
+    """Tells what is new of alerts: that one opened, and that one which was told is resolved.
+
+    An alert is told at least once through every channel: where one fails, all are tried again in the next turn.
+
+    Args:
+        store: keeps alerts and what was told.
+        channels: where to tell.
+    """
+
+    def __init__(self, store: Store, channels: list[Channel]) -> None:
+        self._store, self._channels = store, channels
+
+    def deliver(self, now: datetime) -> int:
+        """One turn; how many alerts were told."""
+        if not self._channels:
+            return 0
+        new = [a for a in self._store.monitoring.alerts(resolved=False, untold=True) if not _muted(a, now)]
+        ended = self._store.monitoring.alerts(resolved=True, untold=True)
+        return sum(self._tell(alert) for alert in [*new, *(a for a in ended if a.told is not None)])
+
+    def _tell(self, alert: Alert) -> bool:
+        told = True
+        for channel in self._channels:
+            try:
+                channel(alert)
+            except DeliveryError as error:
+                told = False
+                _log.warning("Alert %s was not told and is tried again: %s", alert.cause, error)
+        if told:
+            state = "resolved" if alert.state == "resolved" else "open"
+            self._store.monitoring.change_alert(alert.alert_id, {"told": state})
+        return told
+
+
+def _muted(alert: Alert, now: datetime) -> bool:
+    silent = alert.silenced_until is not None and alert.silenced_until > now
+    return silent or alert.inhibited_by is not None or alert.state == "acknowledged"
