@@ -32,7 +32,7 @@ def test_a_job_is_asked_for_shown_and_ends_with_its_reason(client):
     assert made.status_code == 202
     job_id = made.json()["job_id"]
     assert made.json()["trigger_type"] == "manual"
-    for _ in range(200):
+    for _ in range(1200):  # a minute at most
         found = client.get(f"/api/retraining-jobs/{job_id}").json()
         if found["status"] == "failed":
             break
@@ -143,7 +143,7 @@ def test_what_feedback_asks_for_becomes_one_job_and_is_worked_off(application):
     loop.triggering.ask("matching", "It is time.", "me")
     assert loop.turn().delivered == 1
     asked = loop.triggering.requests()[0]
-    for _ in range(200):
+    for _ in range(1200):  # a minute at most
         job = application.retraining.pipeline.job(asked.request_id)
         if job.status == "failed" and loop.triggering.requests()[0].state == "finished":
             break
