@@ -113,7 +113,7 @@ class MatchService:
         """Read the market again if it changed; on the first call also load the engines, or fit them."""
         serving = self._serving
         if serving is not None and self._base is not None:
-            self._promoted.follow(serving.deployed, self._base, self._swap)
+            self._promoted.follow(serving.deployed, self._base, partial(self._swap, self._base))
         if serving is not None and self._fresh(serving):
             return
         with self._refreshing:
@@ -226,9 +226,9 @@ class MatchService:
             }
         return parts
 
-    def _swap(self, deployed: Deployed) -> None:
+    def _swap(self, base: Arm, deployed: Deployed) -> None:
         with self._refreshing:
-            if self._serving is not None:
+            if self._serving is not None and self._base is base:  # a newer base has looked at the registry itself
                 serving = replace(self._serving, deployed=deployed)
                 self._serving = self._with_active(serving, self._models.generation())
 

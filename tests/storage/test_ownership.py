@@ -35,9 +35,9 @@ from ism.storage import open_sqlite
 store = open_sqlite(Path(sys.argv[1]))
 child = os.fork()
 if child == 0:
+    print(os.getpid(), flush=True)  # the child itself, so that it runs when its name is read
     time.sleep(60)
     os._exit(0)
-print(child, flush=True)
 time.sleep(60)
 """
 
