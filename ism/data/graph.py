@@ -43,7 +43,8 @@ class MarketGraph:
 
     Attributes:
         materials: ``[m, d]`` unit vectors of distinct material texts.
-        receivers: ``[n, d]`` mean vector of what each receiver asks for; zero where it asks for nothing.
+        needs: ``[k, d]`` unit vectors of what receivers ask for; the market's own.
+        asked: ``[n, k]`` who asks for them; a row adds up to 1, or to 0 where a receiver asks for nothing.
         codes: for ``waste`` and ``sector`` ``[nodes, CODE_WIDTH]``; equal ancestors give equal parts.
         places: ``[nodes, PLACE_WIDTH]`` of the cells.
         receiver_places: ``[n, PLACE_WIDTH]``; zero where the place is unknown.
@@ -54,7 +55,8 @@ class MarketGraph:
     """
 
     materials: Floats
-    receivers: Floats
+    needs: Floats
+    asked: Matrix
     codes: dict[str, Floats]
     places: Floats
     receiver_places: Floats
@@ -184,7 +186,8 @@ def _built(market: Market) -> MarketGraph:
     known = np.stack([np.diff(about[kind].indptr) > 0 for kind in KNOWN], axis=1).astype(np.float32)
     return MarketGraph(
         materials=index.materials,
-        receivers=_mean_needs(market),
+        needs=home.needs,
+        asked=_asked(home.need_owner, len(home)),
         codes={"waste": waste_codes, "sector": sector_codes},
         places=_cell_features(keys["place"]),
         receiver_places=place_features(home.latitude, home.longitude),
@@ -242,14 +245,11 @@ def _cell_features(keys: Keys) -> Floats:
     return place_features(latitude.astype(np.float32), longitude.astype(np.float32))
 
 
-def _mean_needs(market: Market) -> Floats:
-    home = market.receivers
-    shape = (len(home), len(home.need_owner))
-    owned = sparse.csr_matrix(
-        (np.ones(shape[1], np.float32), (home.need_owner, np.arange(shape[1]))), shape=shape, dtype=np.float32
-    )
-    count = np.maximum(np.diff(owned.indptr), 1)[:, None]
-    return np.asarray((owned @ home.needs) / count, dtype=np.float32)
+def _asked(owner: Rows, size: int) -> Matrix:
+    """``[size, len(owner)]`` mean over the needs of each owner."""
+    share = 1.0 / np.maximum(np.bincount(owner, minlength=size), 1)
+    where = owner, np.arange(len(owner))
+    return sparse.csr_matrix((share[owner].astype(np.float32), where), shape=(size, len(owner)))
 
 
 def closest_materials(materials: Floats, texts: Floats, more: int = 0) -> tuple[Rows, Floats]:

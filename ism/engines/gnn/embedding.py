@@ -18,9 +18,11 @@ from ism.engines.gnn.forward import (
     Edges,
     Ends,
     Weights,
+    asked_texts,
     end_states,
     first_states,
     graph_edges,
+    linear,
     node_states,
     offer_edges,
     offer_states,
@@ -78,9 +80,8 @@ def embed(weights: Weights, market: Market, rules: RuleBook | None = None) -> Em
         kind: node_states(weights, kind, first[kind], told[kind], told["taken"] if kind == "sector" else None)
         for kind in NODES
     }
-    ends = end_states(
-        weights, "home", nodes["receiver"], graph.receivers, {kind: edges.homes[kind] @ nodes[kind] for kind in HOMES}
-    )
+    heard = {kind: edges.homes[kind] @ nodes[kind] for kind in HOMES}
+    ends = end_states(weights, "home", nodes["receiver"], asked_texts(weights, graph), heard)
     index = path_index(graph, market)
     ends = replace(ends, bias=ends.bias + index.popular @ weights["popular"])
     lived = {kind: np.bincount(graph.homes[kind].indices, minlength=graph.homes[kind].shape[1]) for kind in HOMES}
@@ -102,7 +103,8 @@ def embed_offers(weights: Weights, market: Embedding, offers: OfferNodes) -> End
     """What the last layer says of offers."""
     edges = offer_edges(offers)
     heard = {kind: edges[kind] @ market.nodes[kind] for kind in KNOWN}
-    return end_states(weights, "offer", offer_states(weights, offers), offers.texts, heard)
+    text = linear(weights, "text", offers.texts)
+    return end_states(weights, "offer", offer_states(weights, offers), text, heard)
 
 
 def utilities(weights: Weights, market: Embedding, offers: OfferArrays, rows: Rows | None = None) -> Floats:

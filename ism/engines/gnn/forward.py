@@ -122,8 +122,13 @@ def first_states(weights: Weights, graph: MarketGraph) -> dict[str, Floats]:
         "waste": linear(weights, "code_waste", graph.codes["waste"]),
         "sector": linear(weights, "code_sector", graph.codes["sector"]),
         "place": linear(weights, "place", graph.places),
-        "receiver": linear(weights, "text", graph.receivers) + linear(weights, "place", graph.receiver_places),
+        "receiver": asked_texts(weights, graph) + linear(weights, "place", graph.receiver_places),
     }
+
+
+def asked_texts(weights: Weights, graph: MarketGraph) -> Floats:
+    """``[n, width]`` what the texts of receivers say: the mean of what they ask for."""
+    return np.asarray(graph.asked @ linear(weights, "text", graph.needs), dtype=np.float32)
 
 
 def offer_states(weights: Weights, offers: OfferNodes) -> Floats:
@@ -147,19 +152,18 @@ def node_states(weights: Weights, kind: str, own: Floats, heard: Floats, taken: 
     return _relu(convolved(weights, f"spread.{kind}", heard, own), *also)
 
 
-def end_states(weights: Weights, side: str, own: Floats, texts: Floats, heard: Mapping[str, Floats]) -> Ends:
+def end_states(weights: Weights, side: str, own: Floats, text: Floats, heard: Mapping[str, Floats]) -> Ends:
     """Last layer of receivers (``side`` is ``home``) or offers (``offer``) that heard these messages.
 
     Args:
         weights: of the network.
         side: whose layer.
         own: ``[n, width]`` their states.
-        texts: ``[n, d]`` vectors of their texts.
+        text: ``[n, width]`` what their texts say.
         heard: node type -> ``[n, width]`` messages.
     """
     hidden = _relu(*(convolved(weights, f"{side}.{kind}", told, own) for kind, told in heard.items()))
-    said = linear(weights, "text", texts) * weights["text_gain"]
-    product = np.concatenate([linear(weights, f"{side}_product", hidden), said], axis=1)
+    product = np.concatenate([linear(weights, f"{side}_product", hidden), text * weights["text_gain"]], axis=1)
     bias = linear(weights, "home_bias", hidden)[:, 0] if side == "home" else np.zeros(len(own), np.float32)
     return Ends(product, linear(weights, f"{side}_distance", hidden), bias)
 

@@ -124,7 +124,7 @@ def graph_tensors(graph: MarketGraph, edges: Edges, device: torch.device) -> Gra
         "material": graph.materials,
         **graph.codes,
         "place": graph.places,
-        "receiver": graph.receivers,
+        "receiver": graph.asked @ graph.needs,
         "receiver_place": graph.receiver_places,
         "known": graph.known,
     }

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ism.data.graph import KNOWN, LEVELS, OfferNodes, alike_weights, closest_materials
 from ism.data.market import Floats, OfferArrays, Rows
 from ism.engines.gnn.embedding import Embedding, row_nodes
-from ism.engines.gnn.forward import HOMES, Ends, Weights, end_states, loudness, node_states, offer_states
+from ism.engines.gnn.forward import HOMES, Ends, Weights, end_states, linear, loudness, node_states, offer_states
 from ism.engines.gnn.paths import KINDS, distances, log_share
 
 
@@ -93,8 +93,9 @@ class _Pair:
             keep = np.asarray([removal.home != kind for removal in self.removals], dtype=np.float32)
             at = np.searchsorted(self.around[kind].nodes, self.own_homes[kind])
             heard[kind] = self.around[kind].states[:, at].sum(axis=1) * keep[:, None] / max(len(at), 1)
-        texts = np.repeat(self.market.graph.receivers[self.row : self.row + 1], len(self.removals), axis=0)
-        return end_states(self.weights, "home", own, texts, heard)
+        graph = self.market.graph
+        text = linear(self.weights, "text", graph.asked[self.row : self.row + 1] @ graph.needs)
+        return end_states(self.weights, "home", own, np.repeat(text, len(self.removals), axis=0), heard)
 
     def offer(self) -> Ends:
         """Last layer of the offer after each removal."""
@@ -104,8 +105,8 @@ class _Pair:
             mean = links if kind == "material" else links / np.maximum(links.sum(axis=1, keepdims=True), 1.0)
             heard[kind] = np.einsum("ru,ruw->rw", mean, self.around[kind].states)
         own = np.repeat(offer_states(self.weights, self.joined), len(self.removals), axis=0)
-        texts = np.repeat(self.joined.texts, len(self.removals), axis=0)
-        return end_states(self.weights, "offer", own, texts, heard)
+        text = np.repeat(linear(self.weights, "text", self.joined.texts), len(self.removals), axis=0)
+        return end_states(self.weights, "offer", own, text, heard)
 
     def popular(self) -> Floats:
         """What the receiver's and its sectors' shares of all precedents are worth."""
