@@ -1,4 +1,4 @@
-"""What the graph network costs: training time and memory against the size of the graph, and scoring one offer."""
+"""What the graph network costs to train: time and memory against the size of the graph."""
 
 from __future__ import annotations
 
@@ -6,39 +6,31 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bench.latency import Size, peak_mib, simulated, simulated_offers
+from bench.latency import Size, peak_mib, simulated
 from bench.setup import REPOSITORY, Options, text_encoder
 from ism.data.graph import market_graph
-from ism.data.market import OfferArrays, offer_arrays
 from ism.engines.base import Snapshot
 from ism.engines.gnn import GnnEngine
 
-TITLE = "The graph network: training and scoring against the size of the graph"
+TITLE = "The graph network: training against the size of the graph"
 NEEDS_DATA = False
 NOTES = """\
 The markets are *simulated*, as in the latency run. Each size is trained once, on the CPU, in a fresh process; training
 runs on one thread. *Edges* are those of the whole graph (precedents with materials, codes, sectors, places and
 receivers; receivers with sectors and places). *Time* is `GnnEngine.fit` with its defaults, early stopping included,
 without the time to import torch; *peak* is the most memory that the process ever held, market and libraries included.
-
-*Scoring* is one offer against all receivers of a market of 100,000 companies, with the market embedded already, as
-serving has it; beside it one bare numpy product of as many numbers.
 """
 CHART = REPOSITORY / "docs" / "graph-training.svg"
-MOST_MINUTES, MOST_SCORING_MS = 5.0, 10.0
+MOST_MINUTES = 5.0
 _EDGES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 _FAST_EDGES = (3_000, 6_000)
 _EDGES_A_PRECEDENT = 12.5  # of a simulated market with half as many companies as precedents, its homes included
 _SECONDS = 3600.0  # that one size may take
-_OFFERS, _WARM_UP = 100, 5
 
 
 @dataclass(frozen=True)
@@ -54,16 +46,14 @@ class Trained:
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Train at every size, then score."""
+    """Train at every size."""
     started = time.perf_counter()
     sizes = [_apart("trained", edges) for edges in (_FAST_EDGES if options.fast else _EDGES)]
-    scoring = _apart("scored", 2_000 if options.fast else 100_000)
     found = {
         "protocol": "graph",
         "simulated": True,
         "training": sizes,
-        "scoring": scoring,
-        "limits": {"minutes_100k_edges": MOST_MINUTES, "scoring_ms": MOST_SCORING_MS},
+        "limits": {"minutes_100k_edges": MOST_MINUTES},
         "seconds": time.perf_counter() - started,
     }
     if not options.fast:
@@ -78,7 +68,6 @@ def section(found: Mapping[str, Any], about: str) -> str:
         f"{size['seconds']:.1f} | {size['peak_mib']:.0f} |"
         for size in found["training"]
     ]
-    scoring = found["scoring"]
     return "\n".join(
         [
             f"## {TITLE}",
@@ -91,10 +80,7 @@ def section(found: Mapping[str, Any], about: str) -> str:
             *rows,
             "",
             *([] if found.get("fast") else [f"![Training time and peak memory]({CHART.name})", ""]),
-            f"One offer against {scoring['receivers']:,} receivers: {scoring['score_ms']['p50']:.1f} ms (p50), "
-            f"{scoring['score_ms']['p99']:.1f} ms (p99); the bare product {scoring['bare_ms']['p50']:.1f} ms (p50). "
-            f"The limit is {MOST_SCORING_MS:.0f} ms. Embedding that market takes {scoring['embed_s']:.1f} s, "
-            f"once for each generation of the market.",
+            "What the trained network adds to an offer is part of the latency run.",
         ]
     )
 
@@ -115,35 +101,6 @@ def trained(edges: int) -> dict[str, Any]:
         time.perf_counter() - started,
         peak_mib(),
     ).__dict__
-
-
-def scored(companies: int) -> dict[str, Any]:
-    """Score single offers against all receivers of a simulated market, in this process."""
-    encoder = text_encoder()
-    small = simulated(Size(300, 300, 0), encoder, seed=0)
-    engine = GnnEngine("cpu")
-    engine.fit(Snapshot(small.market, small.groups))
-    market = simulated(Size(companies, companies // 5, 0), encoder, seed=1).market
-    offers = [offer_arrays([offer], encoder) for offer in simulated_offers(_OFFERS, seed=2)]
-    started = time.perf_counter()
-    engine.score(market, offers[0])
-    embedded = time.perf_counter() - started
-    factors = np.random.default_rng(0).standard_normal((len(market.receivers), 64), dtype=np.float32)
-    asked: dict[str, Callable[[OfferArrays], object]] = {
-        "score_ms": partial(engine.score, market),
-        "bare_ms": lambda offer: factors @ factors[0],
-    }
-    taken: dict[str, list[float]] = {name: [] for name in asked}
-    for number, offer in enumerate(offers):
-        for name, answer in asked.items():
-            started = time.perf_counter()
-            answer(offer)
-            if number >= _WARM_UP:
-                taken[name].append((time.perf_counter() - started) * 1000)
-    quantiles = {
-        name: {"p50": float(np.median(times)), "p99": float(np.quantile(times, 0.99))} for name, times in taken.items()
-    }
-    return {"receivers": len(market.receivers), "embed_s": embedded, **quantiles}
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:

@@ -15,18 +15,19 @@ FIRST_YEAR, LAST_YEAR = 1995, 2024
 _FAVOURITE = 0.75  # share of exchanges that go to a material's first taker
 
 
-def history(donors: int = 12, seed: int = 0) -> tuple[list[Company], list[Exchange]]:
+def history(donors: int = 12, seed: int = 0, first: int = 0) -> tuple[list[Company], list[Exchange]]:
     """Companies and dated exchanges.
 
     Args:
         donors: of each of the eight materials.
         seed: of places, years and choices.
+        first: number of the first donor; a later call with another one adds to an earlier one.
     """
     rng = np.random.default_rng(seed)
     companies, exchanges = [], []
     for kind, (material, ewc, sector, sectors) in enumerate(TRADES):
         companies += [_company(f"taker-{kind}-{number}", sectors[number // 2], rng) for number in range(4)]
-        for number in range(donors):
+        for number in range(first, first + donors):
             donor = _company(f"donor-{kind}-{number}", sector, rng)
             companies.append(donor)
             taker = 0 if rng.uniform() < _FAVOURITE else int(rng.integers(1, 4))

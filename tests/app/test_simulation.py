@@ -209,7 +209,9 @@ def test_lists_are_those_of_the_matching_service(folder):
 
 
 def test_the_command_says_that_all_is_simulated_and_sums_up(folder):
-    done = CliRunner().invoke(app, ["simulate", "--days", "3", "--hostile", "0.2", "--folder", str(folder)])
+    done = CliRunner().invoke(
+        app, ["simulate", "--days", "3", "--hostile", "0.2", "--part", "loop", "--folder", str(folder)]
+    )
     assert done.exit_code == 0, done.output
     assert "SIMULATED market" in done.stderr
     assert "nDCG@10 (simulated)" in done.stdout

@@ -174,12 +174,16 @@ def simulate(
     folder: Annotated[
         Path | None, typer.Option(help="New or empty; keeps the market. By default it is thrown away.")
     ] = None,
+    part: Annotated[
+        Literal["all", "loop", "replacement"],
+        typer.Option(help="The days in which the fusion learns, the jobs in which an engine is replaced, or both."),
+    ] = "all",
     as_json: AsJson = False,
 ) -> None:
-    """Watch the system learn from a simulated market; real data are never touched."""
+    """Watch the system learn, promote a model and roll one back in a simulated market; real data are never touched."""
     from ism.app.cli.simulate import simulate as run  # noqa: PLC0415 - not for `--help`
 
-    run(days, seed, hostile, folder, as_json)
+    run(days, seed, hostile, folder, part, as_json)
 
 
 @app.command()

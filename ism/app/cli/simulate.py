@@ -5,31 +5,54 @@ from __future__ import annotations
 import logging
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from ism.app.cli.common import err, out, plain_table, print_json
 from ism.app.simulation.chart import text_chart
-from ism.app.simulation.run import CHART, TITLE, Simulated
+from ism.app.simulation.desk import Clock
+from ism.app.simulation.replacement import ENGINE, Replaced, replaced
+from ism.app.simulation.run import CHART, START, TITLE, Simulated
 from ism.app.simulation.run import simulate as run
 
 if TYPE_CHECKING:
     from ism.app.simulation.play import Day
 
+Part = Literal["all", "loop", "replacement"]
 _EVERY = 5  # days between two printed lines
 
 
-def simulate(days: int, seed: int, hostile: float, folder: Path | None, as_json: bool) -> None:
+def simulate(days: int, seed: int, hostile: float, folder: Path | None, part: Part, as_json: bool) -> None:
     """Play it; in a folder that is removed afterwards unless one is named."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
     err().print("SIMULATED market: no line below is data. Engines are fitted first, which takes a while.", style="bold")
+    found: dict[str, Any] = {"simulated": True}
     with tempfile.TemporaryDirectory(prefix="ism-simulated-") as scratch:
-        found = run(folder or Path(scratch) / "market", days, seed, hostile, None if as_json else _tell)
+        place = folder or Path(scratch) / "market"
+        if part != "replacement":
+            loop = run(place, days, seed, hostile, None if as_json else _tell)
+            found |= loop.plain()
+            if not as_json:
+                _sum_up(loop)
+        if part != "loop":
+            jobs = replaced(place / "replacement", Clock(START), None if as_json else _tell_of_job)
+            found["replacement"] = [job.plain() for job in jobs]
     if as_json:
-        print_json(found.plain())
+        print_json(found)
         return
-    _sum_up(found)
+    out().print("Everything above is simulated.")
     if folder is not None:
-        out().print(f"Kept in {folder}, with {CHART}.", markup=False, soft_wrap=True)
+        kept = "" if part == "replacement" else f", with {CHART}"
+        out().print(f"Kept in {folder}{kept}.", markup=False, soft_wrap=True)
+
+
+def _tell_of_job(job: Replaced) -> None:
+    serves = "The engine that came with the folder" if job.serving is None else f"Version {job.serving}"
+    out().print(f"\n{job.title} (simulated retraining of `{ENGINE}`)", markup=False, style="bold")
+    table = plain_table("at", "state", "why")
+    for move in job.moves:
+        table.add_row(f"{move.at:%Y-%m-%d %H:%M}", move.to_state, move.reason)
+    out().print(table)
+    out().print(f"{serves} serves now.", markup=False)
 
 
 def _tell(static: float, day: Day) -> None:
@@ -64,4 +87,4 @@ def _sum_up(found: Simulated) -> None:
         for item in fired[:4]:
             table.add_row(item["decided_at"][:10], item["model_name"], item["cause"], item["reason"])
         console.print(table)
-    console.print(f"{found.seconds:.0f} s. Everything above is simulated.", markup=False)
+    console.print(f"{found.seconds:.0f} s.", markup=False)
