@@ -23,7 +23,7 @@ from ism.app.simulation.scene import prepare, settings_for
 from ism.domain.retraining import JobMove
 from ism.retraining.e_process import Arm, ArmOutcome
 from ism.retraining.opening import parts_of
-from ism.retraining.parts import ShadowCount
+from ism.retraining.parts import NothingSeen, ShadowCount
 from ism.retraining.pipeline import AIRetrainingPipeline
 from ism.storage import open_store
 from ism.testing.history import history
@@ -81,7 +81,7 @@ class Replaced:
 
 
 @dataclass
-class SimulatedTraffic:
+class SimulatedTraffic(NothingSeen):
     """Requests in shadow, and companies that come to a canary one after another."""
 
     accepted: float = _CHAMPION
@@ -104,10 +104,6 @@ class SimulatedTraffic:
             likely = self.accepted if arm == "challenger" else _CHAMPION
             self._seen.append(ArmOutcome(f"company-{number}", arm, float(self._rng.uniform() < likely)))
         return self._seen
-
-    def alarm(self, model_name: str, version_id: str) -> str | None:
-        """None."""
-        return None
 
 
 def replaced(folder: Path, clock: Clock, watch: Callable[[Replaced], None] | None = None) -> list[Replaced]:

@@ -72,7 +72,8 @@ class Embedding:
 def embed(weights: Weights, market: Market, rules: RuleBook | None = None) -> Embedding:
     """Run the network over a market."""
     graph = market_graph(market)
-    edges, first = graph_edges(graph), first_states(weights, graph)
+    edges, asked = graph_edges(graph), asked_texts(weights, graph)
+    first = first_states(weights, graph, asked)
     heard = {kind: edges.gather[kind] @ first[kind] for kind in NODES}
     precedents = precedent_states(weights, graph.known, heard)
     told = {kind: edges.spread[kind] @ precedents for kind in edges.spread}
@@ -81,7 +82,7 @@ def embed(weights: Weights, market: Market, rules: RuleBook | None = None) -> Em
         for kind in NODES
     }
     heard = {kind: edges.homes[kind] @ nodes[kind] for kind in HOMES}
-    ends = end_states(weights, "home", nodes["receiver"], asked_texts(weights, graph), heard)
+    ends = end_states(weights, "home", nodes["receiver"], asked, heard)
     index = path_index(graph, market)
     ends = replace(ends, bias=ends.bias + index.popular @ weights["popular"])
     lived = {kind: np.bincount(graph.homes[kind].indices, minlength=graph.homes[kind].shape[1]) for kind in HOMES}
@@ -104,7 +105,7 @@ def embed_offers(weights: Weights, market: Embedding, offers: OfferNodes) -> End
     edges = offer_edges(offers)
     heard = {kind: edges[kind] @ market.nodes[kind] for kind in KNOWN}
     text = linear(weights, "text", offers.texts)
-    return end_states(weights, "offer", offer_states(weights, offers), text, heard)
+    return end_states(weights, "offer", offer_states(weights, offers, text), text, heard)
 
 
 def utilities(weights: Weights, market: Embedding, offers: OfferArrays, rows: Rows | None = None) -> Floats:

@@ -115,14 +115,14 @@ def shapes(texts: int, width: int) -> dict[str, tuple[int, ...]]:
     return {**found, "paths": (len(KINDS) * len(ENDS),), "popular": (len(ENDS),)}
 
 
-def first_states(weights: Weights, graph: MarketGraph) -> dict[str, Floats]:
-    """Node type -> ``[nodes, width]`` before any message."""
+def first_states(weights: Weights, graph: MarketGraph, asked: Floats) -> dict[str, Floats]:
+    """Node type -> ``[nodes, width]`` before any message; ``asked`` is from `asked_texts`."""
     return {
         "material": linear(weights, "text", graph.materials),
         "waste": linear(weights, "code_waste", graph.codes["waste"]),
         "sector": linear(weights, "code_sector", graph.codes["sector"]),
         "place": linear(weights, "place", graph.places),
-        "receiver": asked_texts(weights, graph) + linear(weights, "place", graph.receiver_places),
+        "receiver": asked + linear(weights, "place", graph.receiver_places),
     }
 
 
@@ -131,9 +131,9 @@ def asked_texts(weights: Weights, graph: MarketGraph) -> Floats:
     return np.asarray(graph.asked @ linear(weights, "text", graph.needs), dtype=np.float32)
 
 
-def offer_states(weights: Weights, offers: OfferNodes) -> Floats:
-    """``[q, width]`` of offers before any message."""
-    own = linear(weights, "text", offers.texts) + linear(weights, "place", offers.places)
+def offer_states(weights: Weights, offers: OfferNodes, text: Floats) -> Floats:
+    """``[q, width]`` of offers before any message; ``text`` is ``[q, width]`` what their texts say."""
+    own = text + linear(weights, "place", offers.places)
     return (
         own
         + linear(weights, "code_waste", offers.codes["waste"])

@@ -104,9 +104,10 @@ class _Pair:
             links = self.links[kind]
             mean = links if kind == "material" else links / np.maximum(links.sum(axis=1, keepdims=True), 1.0)
             heard[kind] = np.einsum("ru,ruw->rw", mean, self.around[kind].states)
-        own = np.repeat(offer_states(self.weights, self.joined), len(self.removals), axis=0)
-        text = np.repeat(linear(self.weights, "text", self.joined.texts), len(self.removals), axis=0)
-        return end_states(self.weights, "offer", own, text, heard)
+        text = linear(self.weights, "text", self.joined.texts)
+        own = offer_states(self.weights, self.joined, text)
+        times = len(self.removals)
+        return end_states(self.weights, "offer", np.repeat(own, times, axis=0), np.repeat(text, times, axis=0), heard)
 
     def popular(self) -> Floats:
         """What the receiver's and its sectors' shares of all precedents are worth."""
