@@ -50,10 +50,12 @@ bench: $(VENV)/.dev ## run every benchmark and write docs/benchmarks.md (needs t
 	$(BIN)/python -m bench calrecycle
 	$(BIN)/python -m bench fusion
 	$(BIN)/python -m bench latency
+	$(BIN)/python -m bench start
 	$(BIN)/python -m bench graph
 	$(BIN)/python -m bench ingest
 	$(BIN)/python -m bench federated
 	$(BIN)/python -m bench pages
+	$(BIN)/python -m bench monitoring
 	$(BIN)/python -m bench tuning
 	$(BIN)/python -m bench retraining
 	$(BIN)/python -m bench simulation
