@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Device = Literal["auto", "cpu", "cuda"]
+MOST_INTERVAL_S = 30 * 86_400  # longest interval of whatever is done again and again, in seconds
 
 
 class Settings(BaseSettings):
@@ -27,6 +28,17 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on; loopback by default.")
     port: int = Field(5001, ge=1, le=65535, alias="MONITORING_PORT", description="TCP port to listen on.")
     log_level: LogLevel = Field("INFO", alias="LOG_LEVEL", description="Least severe level that is logged.")
+    log_file_bytes: int = Field(
+        10 * 1024 * 1024, ge=65_536, description="Size at which production_ai_system.log is rotated, in bytes."
+    )
+    log_files: int = Field(5, ge=1, le=100, description="How many rotated log files are kept.")
+    health_check_interval_s: int = Field(
+        60, ge=1, le=MOST_INTERVAL_S, description="Time between two health checks of a part that works, in seconds."
+    )
+    feedback_enabled: bool = Field(True, description="Whether feedback is taken in and judged.")
+    fusion_enabled: bool = Field(
+        True, description="Whether all engines answer together; else the engine matching answers alone."
+    )
     text_model: Path | None = Field(None, description="Folder of a BERT sentence model; the bundled MiniLM when unset.")
     device: Device = Field(
         "auto", description="What training runs on: auto (a GPU where there is one), cpu or cuda; serving needs none."
@@ -226,6 +238,10 @@ class Settings(BaseSettings):
     alert_smtp_password: SecretStr = Field(SecretStr(""), description="Password of that user.")
     alert_apprise_urls: SecretStr | None = Field(
         None, description="Apprise URLs, separated by commas, that get alerts; needs the extra 'alerts'."
+    )
+
+    backup_interval_s: int = Field(
+        3600, ge=1, le=MOST_INTERVAL_S, description="Time between two backups of a server, in seconds."
     )
 
     @field_validator("admin_key")

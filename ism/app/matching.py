@@ -41,6 +41,10 @@ from ism.settings import Settings
 from ism.storage import Store
 
 SECTOR_YIELDS = 0.5  # a sector is not shown beside a listed company of it that scores at least this part of its score
+ALONE = "matching"  # answers where fusion is switched off
+SWITCHED_OFF = f"Fusion is switched off; {ALONE} answers alone."
+_PROBE = Offer(material="coal fly ash", ewc="10 01 02")  # what a health check asks about
+_PROBED = 20  # receivers that it scores
 ABSENT = "No model of this engine is installed; the other engines share its weight."
 
 
@@ -100,7 +104,8 @@ class MatchService:
         self._store, self._encoder, self._settings = store, encoder, settings
         self._folder = model_folder / "serving"
         self._models = FusionRegistry(store)
-        self._promoted = DeployedModels(registry_of(store, settings), encoder, _weighed())
+        self._names = _weighed() if settings.fusion_enabled else [ALONE]
+        self._promoted = DeployedModels(registry_of(store, settings), encoder, self._names)
         self._base: Arm | None = None
         self.watch = Watch()
         self._refreshing = threading.Lock()
@@ -131,7 +136,7 @@ class MatchService:
             self._serving = self._with_active(replace(serving, built=built, read_on=read_on), generation)
             lacks = first and self._base is not None and bool(self._lacking(self._base.fusion))
             if lacks and not self._closing.is_set():
-                task = self._task(built, _weighed(), background=True)
+                task = self._task(built, self._names, background=True)
                 self._later = LaterEngines(task, self._settings.fit_seconds, self._install)
                 self._later.start()
 
@@ -202,6 +207,24 @@ class MatchService:
         built = with_company(small, buyer, needs, self._encoder)
         return replace(serving, built=built), [place[np.searchsorted(everybody, rows)] for rows in proposed]
 
+    def probe(self) -> str:
+        """Score an offer as a request would be, without logging it; what was found, for people.
+
+        Raises:
+            EngineError: a score is no probability.
+        """
+        serving = self._serving
+        if serving is None:
+            raise EngineError("The market has not been read yet.")
+        offers = offer_arrays([_PROBE], self._encoder)
+        rows = self._proposed(serving, offers)[:_PROBED]
+        if not len(rows):
+            return "The market is empty."
+        final = serving.fusion.score(serving.built.market, offers, rows).final
+        if not ((final >= 0) & (final <= 1)).all():  # also where one is not a number
+            raise EngineError(f"Scores of {_PROBE.material} are no probabilities. Train or roll back the engines.")
+        return f"{', '.join(serving.fusion.engines)} scored {len(rows)} receivers."
+
     def close(self) -> None:
         """End the threads, and what is still being trained; calling it again does nothing."""
         self._closing.set()
@@ -221,7 +244,7 @@ class MatchService:
         for name in serving.fusion.weights:
             present = name in serving.fusion.engines
             parts[f"engine:{name}"] = {
-                "state": "ok" if present else "degraded",
+                "state": "ok" if present else "degraded" if name in self._names else "disabled",
                 "detail": _detail(serving, name) if present else self._absence(name),
             }
         return parts
@@ -265,7 +288,7 @@ class MatchService:
         fusion = self._load() if there else None
         if fusion is not None and (self._staged or not self._lacking(fusion)):
             return fusion
-        names = [name for name in _weighed() if name in FIRST] if self._staged else _weighed()
+        names = [name for name in self._names if name in FIRST] if self._staged else self._names
         if not fit_apart(self._task(built, names), self._settings.fit_seconds, self._closing):
             raise EngineError("The engines were not trained to the end: this process stops.")
         return self._load()
@@ -283,14 +306,16 @@ class MatchService:
         )
 
     def _load(self) -> FittedFusion:
-        loaders = {name: partial(catalog.load, name, encoder=self._encoder) for name in _weighed()}
+        loaders = {name: partial(catalog.load, name, encoder=self._encoder) for name in self._names}
         return load_fusion(self._folder, loaders)
 
     def _lacking(self, fusion: FittedFusion) -> set[str]:
-        return set(_weighed()) - set(fusion.engines)
+        return set(self._names) - set(fusion.engines)
 
     def _absence(self, name: str) -> str:
-        return self._later.reason() if self._later is not None and name in _weighed() else ABSENT
+        if not self._settings.fusion_enabled:
+            return SWITCHED_OFF
+        return self._later.reason() if self._later is not None and name in self._names else ABSENT
 
     def _install(self) -> None:
         """Let the engines of the folder answer, from one request to the next."""
@@ -306,13 +331,14 @@ class MatchService:
 
     def _with_active(self, serving: _Serving, generation: int) -> _Serving:
         """The same, fused by the model that is active."""
-        model, deployed = self._models.active(), serving.deployed
+        fuses, deployed = self._settings.fusion_enabled, serving.deployed
+        model = self._models.active() if fuses else self._models.get(DEFAULT_MODEL)
         trial = None if deployed.trial is None else _fused_by(model, deployed.trial)
         return replace(
             serving,
             deployed=replace(deployed, champion=_fused_by(model, deployed.champion), trial=trial),
             fusion_generation=generation,
-            conformal=serving.fusion.conformal.get(model.model_id),
+            conformal=serving.fusion.conformal.get(model.model_id) if fuses else None,
         )
 
     def _answer(self, serving: _Serving, offer: Offer, offers: OfferArrays, rows: Rows, top: int) -> MatchResult:

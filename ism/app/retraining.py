@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ism.data.text import TextEncoder
 from ism.domain.errors import NotFoundError
 from ism.domain.retraining import Deployment, ModelVersion
 from ism.engines import catalog
+from ism.engines.base import ParamValue
 from ism.retraining.mlflow_log import check_installed, try_log_job
 from ism.retraining.observed import CanaryOutcomes, LiveAlarm
 from ism.retraining.opening import parts_of
+from ism.retraining.parts import Search
 from ism.retraining.pipeline import AIRetrainingPipeline
 from ism.retraining.search import Optimizer, OptimizerSearch
 from ism.settings import Settings
@@ -36,7 +40,8 @@ class Retraining:
         encoder: turns texts into vectors.
         triggering: emits requests, and is told when one was worked off.
         watch: what serving sees of a challenger; nothing where nothing serves.
-        optimizer: searches for better parameters where a job wants that; such jobs fail with the reason when None.
+        optimizer: gives what searches for better parameters at this moment; jobs that want that fail with the reason
+            when None.
 
     Attributes:
         pipeline: for everything that is not said here.
@@ -49,9 +54,9 @@ class Retraining:
         encoder: TextEncoder,
         triggering: Triggering,
         watch: Watch | None = None,
-        optimizer: Optimizer | None = None,
+        optimizer: Callable[[], Optimizer] | None = None,
     ) -> None:
-        search = None if optimizer is None else OptimizerSearch(optimizer)
+        search = None if optimizer is None else _now(optimizer)
         parts = replace(parts_of(store, encoder, settings, watch, search), ended=self._finish)
         self.pipeline, self._registry, self._triggering = AIRetrainingPipeline(parts), parts.registry, triggering
         self._looks, self._mlflow = parts.store.looks, settings.mlflow_tracking_uri
@@ -141,6 +146,21 @@ class Retraining:
             "share": serving.share,
             "versions": len(versions),
         }
+
+
+def _now(optimizer: Callable[[], Optimizer]) -> Search:
+    """A search by the optimizer of the moment: it may have been started again."""
+
+    def search(
+        model_name: str,
+        snapshot: Path,
+        config: Mapping[str, Any],
+        start: Mapping[str, ParamValue],
+        stop: Callable[[], bool],
+    ) -> dict[str, ParamValue]:
+        return OptimizerSearch(optimizer())(model_name, snapshot, config, start, stop)
+
+    return search
 
 
 def _version(version: ModelVersion, serving: Deployment) -> Json:

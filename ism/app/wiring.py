@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ism.app.auth import Auth
 from ism.domain.errors import ConflictError, EngineError, InvalidInputError, IsmError
@@ -83,6 +83,8 @@ class Application:
     Attributes:
         auth: who may call.
         feedback: takes in what happened after a match.
+        when_warm: called after `try_warm_up` has made everything ready.
+        supervised: states of what a supervisor tends, as `components` tells them.
     """
 
     def __init__(
@@ -106,6 +108,16 @@ class Application:
         self._tuning: Tuning | None = None
         self._retraining: Retraining | None = None
         self._parts_lock = threading.RLock()  # retraining makes the search that it uses
+        self.when_warm: Callable[[], object] = lambda: None
+        self.supervised: Callable[[], dict[str, dict[str, Any]]] = dict
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Go by other settings from now on; parts that hold theirs are made again by whoever tends them."""
+        self.settings = settings
+        self.feedback.is_open = settings.feedback_enabled
+        if "loop" in self.feedback.__dict__:
+            self.feedback.loop.deliver = self.retrain if settings.retraining_enabled else None
 
     @property
     def tuning(self) -> Tuning:
@@ -153,7 +165,7 @@ class Application:
                 from ism.app.retraining import Retraining  # noqa: PLC0415 - only where something is retrained
 
                 seen = getattr(self._matcher, "watch", None)
-                optimizer = self.tuning.optimizer if self.settings.optimization_enabled else None
+                optimizer = (lambda: self.tuning.optimizer) if self.settings.optimization_enabled else None
                 triggering = self.feedback.loop.triggering
                 self._retraining = Retraining(self.settings, self.store, self.encoder, triggering, seen, optimizer)
             return self._retraining
@@ -198,16 +210,13 @@ class Application:
                 self._failure = _failure(error)
                 raise
             self._matcher, self._failure = matcher, None
-            if self.settings.optimization_enabled and self._has_searches():
-                _ = self.tuning  # carries on what is unfinished
-            if self.settings.retraining_enabled and self._has_jobs():
-                self.retraining.pipeline.start()  # carries on what is unfinished
             _log.info("Ready to match after %.1f s.", time.perf_counter() - started)
 
     def try_warm_up(self) -> None:
         """`warm_up` for a thread of its own: what fails is logged and shown by `components`."""
         try:
             self.warm_up()
+            self.when_warm()
         except Exception:  # noqa: BLE001 - nobody waits for this thread; readiness tells what happened
             if not self._closed:
                 _log.exception("The engines could not be started.")
@@ -248,16 +257,19 @@ class Application:
 
         return import_file(path, None if dry_run else save, kind, limits, _KnownCompanies(self.store), progress)
 
-    def components(self) -> States:
-        """State of every component: ``ok``, ``degraded``, ``starting`` or ``down``, each with a detail for people."""
-        found: States = {"store": self._store_state()}
+    def components(self) -> dict[str, dict[str, Any]]:
+        """State of every component, and a detail for people; of supervised ones also ``restarts`` and ``needed``.
+
+        States are ``ok``, ``degraded``, ``starting``, ``down`` and ``disabled``.
+        """
+        found: dict[str, dict[str, Any]] = {"store": {**self._store_state()}}
         if self._matcher is not None:
-            found.update(self._matcher.status())
+            found.update({name: {**state} for name, state in self._matcher.status().items()})
         elif self._failure is not None:
             found["matcher"] = {"state": "down", "detail": self._failure}
         else:
             found["matcher"] = {"state": "starting", "detail": "Market and engines are being loaded."}
-        return found
+        return {**found, **self.supervised()}
 
     def engines(self) -> list[dict[str, str]]:
         """The engines that the fusion weighs: ``name``, ``state``, ``detail``."""
@@ -279,15 +291,69 @@ class Application:
 
         return AIFusionLayer(store=self.store)
 
+    # --- for whoever tends the parts ---
+
+    @property
+    def failure(self) -> str | None:
+        """Why the engines could not be started; None where they were, or are being started."""
+        return self._failure
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether matches are answered."""
+        return self._matcher is not None
+
+    def probe(self) -> str:
+        """Score an offer without logging it; what was found, for people. Errors as in `MatchService.probe`."""
+        matcher = self.matcher
+        probe = getattr(matcher, "probe", None)  # other matchers need not have one
+        return str(probe()) if probe is not None else "It has no probe."
+
+    def release_matcher(self) -> None:
+        """End matching; `warm_up` begins it again."""
+        _close(self._made)
+        with self._warming:
+            self._matcher = self._made = self._failure = None
+
+    def carry_on_searches(self) -> str:
+        """Work on unfinished searches, if there are any; what there is to do, for people.
+
+        Raises:
+            EngineError: they cannot be worked on.
+        """
+        if self._tuning is None and not self._has_searches():
+            return "Nothing to search; it begins with the first request."
+        return self.tuning.optimizer.probe()
+
+    def carry_on_jobs(self) -> str:
+        """Work on open retraining jobs, if there are any; what there is to do, for people.
+
+        Raises:
+            EngineError: they cannot be worked on.
+        """
+        if self._retraining is None and not self._has_jobs():
+            return "No job is open; it begins with the first request."
+        return self.retraining.pipeline.probe()
+
+    def release_tuning(self) -> None:
+        """Park the searches; the next use carries them on."""
+        with self._parts_lock:
+            tuning, self._tuning = self._tuning, None
+        _close(tuning)
+
+    def release_retraining(self) -> None:
+        """Park the jobs; the next use carries them on."""
+        with self._parts_lock:
+            retraining, self._retraining = self._retraining, None
+        _close(retraining)
+
     def close(self) -> None:
         """Release everything; calling it again does nothing."""
         with self._parts_lock:
             self._closed = True
             parts = (self._tuning, self._retraining, self._made)
         for part in parts:
-            end = getattr(part, "close", None)  # not every matcher has threads to end
-            if end is not None:
-                end()
+            _close(part)
         if "monitoring" in self.__dict__:
             self.monitoring.close()
         self.feedback.close()
@@ -306,6 +372,8 @@ class Application:
         return self.settings.tuning_continuous or (self.settings.data_dir / "tuning").is_dir()
 
     def _teach(self, loop: FeedbackLoop) -> int:
+        if not self.settings.fusion_enabled:
+            return 0
         from ism.app.teaching import teach  # noqa: PLC0415 - numpy only where feedback is judged
 
         return teach(self.store, self.fusion, loop)
@@ -355,9 +423,8 @@ def open_application(
         encoder = CachedEncoder(model, settings.data_dir / "cache" / "vectors.sqlite3")
         make = make_matcher or partial(_match_service, staged=not warm, clock=clock)
         application = Application(settings, store, encoder, make, clock)
-        loop = application.feedback.loop  # a setting of it that cannot be used is told now, not with the first event
-        if settings.retraining_enabled:
-            loop.deliver = application.retrain
+        _ = application.feedback.loop  # a setting of it that cannot be used is told now, not with the first event
+        application.configure(settings)
     except BaseException:
         store.close()
         raise
@@ -415,6 +482,12 @@ def _match_service(
     from ism.app.matching import MatchService  # noqa: PLC0415 - engines load only where something is matched
 
     return MatchService(store, encoder, model_folder, settings, staged, clock)
+
+
+def _close(part: object) -> None:
+    end = getattr(part, "close", None)  # not every matcher has threads to end
+    if end is not None:
+        end()
 
 
 def _failure(error: Exception) -> str:

@@ -83,6 +83,11 @@ class GroupCommit(Generic[T, R]):
         return await waiting.answer
 
     @property
+    def runs(self) -> bool:
+        """Whether the thread is there."""
+        return self._thread.is_alive()
+
+    @property
     def waiting_bytes(self) -> int:
         """How much has been handed in and not answered."""
         return self._bytes

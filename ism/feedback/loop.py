@@ -53,6 +53,7 @@ class FeedbackLoop:
         review: what an operator can see and take back.
         deliver: takes retraining requests; they wait while it is None.
         follow: learns from labels after a turn that wrote some, and after the first one; tells how many were new.
+        failure: why the last turn of the thread failed; None where it did not.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class FeedbackLoop:
         self.review = Review(store, self.rules, clock)
         self.deliver: Deliver | None = None
         self.follow: Callable[[FeedbackLoop], int] | None = None
+        self.failure: str | None = None
         self._behind = True  # labels may have been written before this process began
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -107,8 +109,15 @@ class FeedbackLoop:
     def start(self, every: float) -> None:
         """Look every so many seconds, in a thread of its own, whether events wait to be judged, until `stop`."""
         if self._thread is None:
+            self._stop.clear()
+            self.failure = None
             self._thread = threading.Thread(target=self._run, args=(every,), name="feedback", daemon=True)
             self._thread.start()
+
+    @property
+    def runs(self) -> bool:
+        """Whether the thread is there."""
+        return self._thread is not None and self._thread.is_alive()
 
     def stop(self, wait: float = 10.0) -> None:
         """End the thread after its turn; waits so many seconds at most. Calling it again does nothing."""
@@ -126,8 +135,11 @@ class FeedbackLoop:
                     due = time.monotonic() + _IDLE
                 else:
                     self.catch_up()
+                self.failure = None
             except IsmError as error:  # the store may be away; the next turn goes on where this one stopped
+                self.failure = str(error)
                 _log.warning("Feedback waits to be judged: %s", error)
-            except Exception:  # noqa: BLE001 - nobody waits for this thread; the log tells
+            except Exception as error:  # noqa: BLE001 - nobody waits for this thread; the log tells
+                self.failure = f"{type(error).__name__}; the log says more."
                 _log.exception("Feedback could not be judged; the next turn tries again.")
             self._stop.wait(every)

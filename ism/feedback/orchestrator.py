@@ -11,7 +11,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ism.domain.errors import ConflictError, InvalidInputError
+from ism.domain.errors import ConflictError, EngineError, InvalidInputError
 from ism.domain.feedback import DeadLetter, FeedbackEvent, IngestResult, RetrainingTrigger
 from ism.feedback.arrival import utc_now
 from ism.feedback.pipeline import Pipeline, Written
@@ -39,6 +39,7 @@ class AIFeedbackOrchestrator:
 
     Attributes:
         follow: what `loop` hands matured labels to; set it before `loop` is first used.
+        is_open: whether anything is taken in; from the settings.
 
     Raises:
         StorageError: the store cannot be opened; DataFolderInUseError when another process has it.
@@ -60,9 +61,10 @@ class AIFeedbackOrchestrator:
         self._settings, self._encoder, self._clock = settings, encoder, clock
         self.follow: Callable[[FeedbackLoop], int] | None = None
         self._loops: list[FeedbackLoop] = []
-        self._pipeline = Pipeline(self._store.feedback, settings, clock)
+        self.is_open = settings.feedback_enabled
+        self._pipelines = [Pipeline(self._store.feedback, settings, clock)]
         # Also runs when this is dropped or the program ends without `close`.
-        self._closing = weakref.finalize(self, _close, self._loops, self._pipeline, share)
+        self._closing = weakref.finalize(self, _close, self._loops, self._pipelines, share)
 
     @cached_property
     def loop(self) -> FeedbackLoop:
@@ -76,6 +78,38 @@ class AIFeedbackOrchestrator:
         loop.follow = self.follow
         self._loops.append(loop)
         return loop
+
+    @property
+    def _pipeline(self) -> Pipeline:
+        if not self.is_open:
+            raise ConflictError("Feedback is switched off. Start without --disable-feedback.")
+        return self._pipelines[-1]
+
+    def start(self) -> None:
+        """Judge what comes in, in the background, until `stop`; another writer takes the place of one that ended."""
+        if not self._pipelines[-1].commits.runs and self._closing.alive:
+            self._pipelines.append(Pipeline(self._store.feedback, self._settings, self._clock))
+        self.loop.start(self._settings.feedback_turn_s)
+
+    def stop(self, wait_s: float = 10.0) -> None:
+        """End what `start` began; events are still taken in."""
+        self.loop.stop(wait_s)
+
+    async def probe(self) -> str:
+        """Try whether an event would be stored and judged, without one; what was found, for people.
+
+        Raises:
+            EngineError: writing or judging has ended, or fails.
+            StorageError: the writer cannot write.
+        """
+        if not self._pipelines[-1].commits.runs:
+            raise EngineError("The writer of feedback has ended.")
+        if not self.loop.runs:
+            raise EngineError("The judging of feedback has ended.")
+        await self._pipelines[-1].probe()
+        if self.loop.failure is not None:
+            raise EngineError(f"Feedback cannot be judged: {self.loop.failure}")
+        return "Events are written and judged."
 
     async def request_retraining(self, model_name: str, reason: str, by: str) -> RetrainingTrigger:
         """Ask for a training by hand: it skips the cool-down, not the weekly budget.
@@ -180,7 +214,7 @@ class AIFeedbackOrchestrator:
         """
         await asyncio.to_thread(self.loop.catch_up)
         totals = await asyncio.to_thread(self._store.feedback.totals)
-        commits = self._pipeline.commits
+        commits = self._pipelines[-1].commits
         return {
             "status": "attention" if totals.dead_letters.get("open") else "operational",
             "feedback": {
@@ -227,9 +261,10 @@ def _body(letter: DeadLetter) -> object:
         ) from error
 
 
-def _close(loops: list[FeedbackLoop], pipeline: Pipeline, share: SharedStore | None) -> None:
+def _close(loops: list[FeedbackLoop], pipelines: list[Pipeline], share: SharedStore | None) -> None:
     for loop in loops:
         loop.stop()
-    pipeline.close()
+    for pipeline in pipelines:
+        pipeline.close()
     if share is not None:
         share.close()

@@ -68,6 +68,10 @@ class Pipeline:
         now = self._clock()
         return await self._written([self._read(body, now, key) for body, key in zip(sent, keys, strict=True)])
 
+    async def probe(self) -> None:
+        """Send nothing through queue, thread and transaction; StorageError where something of it fails."""
+        await self.commits.written([], 0)
+
     async def refuse(self, body: bytes, problem: InvalidInputError, key: str | None) -> Written:
         """Keep a body that is no event at all."""
         return (await self._written([_Bad(letter_for(body, problem, self._clock(), self._keep, key), problem, None)]))[

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ism.domain.engine import EngineOutput, FusionModel, FusionResult
-from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from ism.domain.errors import ConflictError, EngineError, InvalidInputError, NotFoundError
 from ism.domain.fusion import FusionSwitch, MaturedOutcome, MaturedOutcomes, WeightStep
 from ism.fusion.method import Fused, FusionMethod
 from ism.fusion.methods import DEFAULT_MODEL, method_of
@@ -33,6 +33,7 @@ _log = logging.getLogger("ism.fusion")
 LEARNED_MODEL = "learned_weighted_sum"
 OUTCOME_MODEL = "outcome_stacking"
 LEAST_OUTCOMES = 30  # below, no weights are learnt from outcomes
+_ROUNDING = 1e-5  # by which shares may miss the score
 _HELD_OUT = 0.2  # of the outcomes, those that matured last, to measure by
 
 
@@ -128,6 +129,21 @@ class AIFusionLayer:
                 "missing_engines": missing,
             },
         )
+
+    def probe(self) -> str:
+        """Fuse what each engine could say and check the promise that shares add up; what was found, for people.
+
+        Raises:
+            EngineError: the active model does not fuse as it should.
+        """
+        model, method = self._active()
+        said = {name: np.asarray([0.25, 0.5, 0.75], np.float64) for name in method.weights}
+        fused = method.fuse(said)
+        final = np.asarray(fused.final)
+        apart = np.abs(final - sum(np.asarray(share) for share in fused.contributions.values()))
+        if not ((final >= 0) & (final <= 1)).all() or not (apart <= _ROUNDING).all():
+            raise EngineError(f"Fusion model {model.model_id} gives {final.tolist()} with shares that do not add up.")
+        return f"{model.model_id} {model.version} fuses {len(said)} engines."
 
     def get_fusion_models(self) -> list[FusionModel]:
         """The models that can be chosen, each in its latest version; copies, so that changing one changes nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from ism.domain.errors import IsmError
+from ism.domain.errors import EngineError, IsmError
 from ism.domain.monitoring import MetricPoint
 from ism.monitoring.requests import BUCKETS, RequestLog, RequestTotals
 from ism.storage.monitoring_base import RESOLUTIONS
@@ -34,6 +35,7 @@ SYSTEM = (
     "matches_per_second",
 )
 Turn = Callable[[datetime], object]
+_LATE = 5  # intervals without a measurement after which it does not work; turns may take their time
 _log = logging.getLogger("ism.monitoring")
 
 
@@ -99,11 +101,14 @@ class Collector:
         self._store, self._sampler, self._turns, self._seconds = store, sampler, turns, seconds
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._failure: str | None = None
+        self._kept_at = 0.0  # of the monotonic clock
 
     def start(self) -> None:
         """Begin; does nothing when it has begun."""
         if self._thread is None:
             self._stop.clear()
+            self._failure, self._kept_at = None, time.monotonic()
             self._thread = threading.Thread(target=self._run, name="monitoring", daemon=True)
             self._thread.start()
 
@@ -114,10 +119,26 @@ class Collector:
             self._thread.join(wait_s)
             self._thread = None
 
+    def probe(self) -> str:
+        """Whether measurements are kept, for people.
+
+        Raises:
+            EngineError: they are not.
+        """
+        age = time.monotonic() - self._kept_at
+        if self._thread is None or not self._thread.is_alive():
+            raise EngineError("The thread that measures has ended.")
+        if self._failure is not None:
+            raise EngineError(f"Measurements cannot be kept: {self._failure}")
+        if age > _LATE * self._seconds:
+            raise EngineError(f"Nothing was measured for {age:.0f} s.")
+        return f"Measured every {self._seconds:g} s, last {age:.0f} s ago."
+
     def collect(self, now: datetime | None = None) -> None:
         """One turn."""
         moment = now or datetime.now(UTC)
         self._store.monitoring.add_metrics(points(self._sampler.read(self._seconds), moment), moment)
+        self._kept_at = time.monotonic()
         for name, turn in self._turns.items():
             try:
                 turn(moment)
@@ -130,7 +151,9 @@ class Collector:
         while not self._stop.wait(self._seconds):
             try:
                 self.collect()
-            except Exception:  # noqa: BLE001 - the next minute is measured all the same
+                self._failure = None
+            except Exception as error:  # noqa: BLE001 - the next minute is measured all the same
+                self._failure = str(error) if isinstance(error, IsmError) else f"{type(error).__name__}."
                 if not self._stop.is_set():
                     _log.exception("Measurements could not be kept.")
 

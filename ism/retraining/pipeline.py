@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from ism.domain.errors import NotFoundError
-from ism.domain.retraining import ENDED, JobMove, RetrainingJob, TriggerType
+from ism.domain.errors import EngineError, IsmError, NotFoundError
+from ism.domain.retraining import ENDED, MOVES, JobMove, RetrainingJob, TriggerType
 from ism.engines import catalog
 from ism.retraining.config import checked_request
 from ism.retraining.driver import Driver
@@ -38,6 +38,7 @@ class AIRetrainingPipeline:
         self._wake, self._ended = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._failure: str | None = None
 
     async def schedule_retraining_job(
         self, model_name: str, trigger_type: str = "manual", config: Mapping[str, Any] | None = None
@@ -130,6 +131,22 @@ class AIRetrainingPipeline:
                 self._thread = threading.Thread(target=self._loop, name="retraining", daemon=True)
                 self._thread.start()
 
+    def probe(self) -> str:
+        """See to it that open jobs are run; how many there are, for people.
+
+        Raises:
+            EngineError: they cannot be run.
+            StorageError: the store cannot be read.
+        """
+        count = len(self._parts.store.jobs(states=[state for state in MOVES if state not in ENDED], limit=1000))
+        if self._thread is not None and not self._thread.is_alive():
+            raise EngineError("The thread that runs retraining jobs has ended.")
+        if self._failure is not None:
+            raise EngineError(f"Retraining jobs cannot be run: {self._failure}")
+        if count:
+            self.start()
+        return f"{count} open jobs."
+
     def close(self, wait_s: float = 30.0) -> None:
         """Stop running jobs; what runs ends at its next step and is resumed by the next start."""
         self._ended.set()
@@ -142,6 +159,8 @@ class AIRetrainingPipeline:
             self._wake.clear()
             try:
                 self._driver.tick()
-            except Exception:  # noqa: BLE001 - the loop must outlive a database that is away
+                self._failure = None
+            except Exception as error:  # noqa: BLE001 - the loop must outlive a database that is away
+                self._failure = str(error) if isinstance(error, IsmError) else f"{type(error).__name__}."
                 _log.exception("Retraining jobs could not be run; trying again.")
             self._wake.wait(_POLL_S)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from ism.domain.market import Company, Exchange, Listing, Recommendation
+from ism.storage.config_base import ConfigStore
 from ism.storage.feedback import FeedbackStore
 from ism.storage.fusion_base import FusionStore
 from ism.storage.monitoring_base import MonitoringStore
@@ -220,6 +221,11 @@ class Store(FusionStore, ABC):
     @abstractmethod
     def monitoring(self) -> MonitoringStore:
         """Measurements and alerts."""
+
+    @property
+    @abstractmethod
+    def configuration(self) -> ConfigStore:
+        """Versions of the production configuration."""
 
     @property
     @abstractmethod

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from ism.domain.market import Recommendation
 from ism.storage import log_sql, market_sql
 from ism.storage.base import DEFAULT_DATASET, ApiKey, BulkResult, MarketReader, MarketValue, Page, Store, T
+from ism.storage.config_sql import SqlConfigStore
 from ism.storage.database import Database
 from ism.storage.feedback_sql import SqlFeedbackStore
 from ism.storage.fusion_sql import SqlFusionStore
@@ -33,6 +34,7 @@ class SqlStore(SqlFusionStore, Store):
         self._feedback = SqlFeedbackStore(database)
         self._retraining = SqlRetrainingStore(database)
         self._monitoring = SqlMonitoringStore(database)
+        self._configuration = SqlConfigStore(database)
 
     def get(self, kind: type[T], identifier: str) -> T:
         with self._database.read() as connection:
@@ -128,6 +130,10 @@ class SqlStore(SqlFusionStore, Store):
     def set_setting(self, key: str, value: object) -> None:
         with self._database.write() as connection:
             log_sql.put_setting(connection, key, value)
+
+    @property
+    def configuration(self) -> SqlConfigStore:
+        return self._configuration
 
     @property
     def retraining(self) -> SqlRetrainingStore:

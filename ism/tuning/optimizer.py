@@ -177,6 +177,20 @@ class AIHyperparameterOptimizer:
         folder.extend(n_trials)
         self._supervisor.wake()
 
+    def probe(self) -> str:
+        """See to it that unfinished searches are worked on; how many there are, for people.
+
+        Raises:
+            EngineError: work on them stopped.
+        """
+        every = self.list_optimizations()
+        if self._supervisor.failure is not None:
+            kind = type(self._supervisor.failure).__name__
+            raise EngineError(f"Work on the searches stopped ({kind}); the log says more.")
+        self._supervisor.wake()
+        running = sum(each["status"] == "running" for each in every)
+        return f"{len(every)} searches, {running} unfinished."
+
     def close(self) -> None:
         """Stop working; what is not finished is carried on when the data folder is opened again."""
         self._supervisor.close()

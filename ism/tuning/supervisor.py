@@ -30,6 +30,9 @@ class Supervisor:
     Args:
         home: of all searches.
         settings: name the database, if any.
+
+    Attributes:
+        failure: what stopped the work; it is taken up again by the next `wake`.
     """
 
     def __init__(self, home: Path, settings: Settings) -> None:
@@ -38,6 +41,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._starts: Counter[str] = Counter()
+        self.failure: Exception | None = None
 
     def wake(self) -> None:
         """Begin to work, if there is anything to do and nobody does it."""
@@ -61,6 +65,7 @@ class Supervisor:
             thread.join(2 * _END)
 
     def _work(self) -> None:
+        self.failure = None
         try:
             lock = self._own()
             if lock is None:
@@ -70,12 +75,12 @@ class Supervisor:
                     self._carry_on(folder)
             finally:
                 lock.release()
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - nobody waits for this thread; whoever probes it is told
             _log.exception("The searches for parameters stopped.")
-            raise
-        finally:
-            with self._lock:
-                self._thread = None
+            self.failure = error
+        with self._lock:
+            self._thread = None
+        if self.failure is None:
             self.wake()  # what came in after the last look
 
     def _own(self) -> FolderLock | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -14,6 +13,7 @@ from fastapi import FastAPI
 from ism.app.http import problems
 from ism.app.http.guard import Access, BodyLimit, BodySizes, Guard
 from ism.app.http.routes import (
+    config,
     feedback,
     fusion,
     imports,
@@ -27,6 +27,7 @@ from ism.app.http.routes import (
     pages,
     system,
 )
+from ism.app.orchestrator import ProductionOrchestrator
 from ism.app.web.flows import Flows
 from ism.app.web.pulse import Pulse, marks
 from ism.domain.errors import IsmError
@@ -40,30 +41,30 @@ _ABOUT = (
 )
 
 
-def _warm_up(app: FastAPI) -> None:
-    """Load engines, then what the pages show of the market, so that the first visitor need not wait for it."""
-    app.state.application.try_warm_up()
-    with suppress(IsmError):  # a store that is closed again, or away: the page that asks says so
-        app.state.flows.current()
-
-
-def create_app(application: Application) -> FastAPI:
-    """The HTTP face of an application; when it starts, it warms the application up in a thread.
+def create_app(application: Application, orchestrator: ProductionOrchestrator | None = None) -> FastAPI:
+    """The HTTP face of an application; while it runs, the orchestrator supervises the application's parts.
 
     Closing the application is left to whoever opened it.
+
+    Args:
+        application: answers.
+        orchestrator: of this application; one with the application's settings when None.
     """
+    supervision = orchestrator or ProductionOrchestrator(application=application)
+    flows = Flows(application.store)
+
+    def warm_pages() -> None:
+        """Load what the pages show of the market, so that the first visitor need not wait for it."""
+        with suppress(IsmError):  # a store that is closed again, or away: the page that asks says so
+            flows.current()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=_warm_up, args=(app,), name="warm-up", daemon=True).start()
-        application.feedback.loop.start(application.settings.feedback_turn_s)
-        if application.settings.monitoring_enabled:
-            application.monitoring.collector.start()
+        application.when_warm = warm_pages
+        await supervision.start()
         yield
         await app.state.pulse.close()
-        if application.settings.monitoring_enabled:
-            application.monitoring.collector.stop()
-        application.feedback.loop.stop()
+        await supervision.stop()
 
     app = FastAPI(
         title="Industrial symbiosis matching",
@@ -76,7 +77,8 @@ def create_app(application: Application) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.application = application
-    app.state.flows = Flows(application.store)
+    app.state.orchestrator = supervision
+    app.state.flows = flows
     app.state.pulse = Pulse(partial(marks, application))
     for part in (
         matches,
@@ -88,6 +90,7 @@ def create_app(application: Application) -> FastAPI:
         optimizations,
         models,
         monitoring,
+        config,
         keys,
         system,
         pages,
@@ -101,6 +104,5 @@ def create_app(application: Application) -> FastAPI:
     app.add_middleware(BodyLimit, most=most)
     app.add_middleware(Access, application=application)
     app.add_middleware(Guard)
-    if settings.monitoring_enabled:
-        app.add_middleware(application.monitoring.requests.middleware)
+    app.add_middleware(application.monitoring.requests.middleware)  # counts also while nothing is measured
     return app

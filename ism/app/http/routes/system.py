@@ -3,7 +3,7 @@
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ism.app.http.access import App
 
@@ -13,14 +13,18 @@ router = APIRouter(tags=["Health"])
 class ComponentState(BaseModel):
     """State of one part."""
 
-    state: Literal["ok", "degraded", "starting", "down"]
+    state: Literal["ok", "degraded", "starting", "down", "disabled"]
     detail: str
+    restarts: int = Field(0, description="How often it was started again since the server started.")
+    needed: bool = Field(True, description="Whether nothing is answered without it.")
 
 
 class Readiness(BaseModel):
     """State of the whole and of its parts."""
 
     status: Literal["ready", "starting", "down"]
+    mode: Literal["normal", "degraded"] = Field(description="Degraded while a part does not work as it should.")
+    degraded: list[str] = Field(description="These parts.")
     components: dict[str, ComponentState]
 
 
@@ -34,13 +38,15 @@ async def healthz() -> dict[str, str]:
     "/readyz", summary="Can it do its work?", responses={503: {"model": Readiness, "description": "Not ready."}}
 )
 def readyz(application: App, response: Response) -> Readiness:
-    """200 when every needed component works, else 503; a degraded component does its work with less."""
+    """200 when every needed component works, else 503; a degraded one does less, or is being restarted."""
     components = {name: ComponentState.model_validate(state) for name, state in application.components().items()}
-    states = {component.state for component in components.values()}
+    states = {component.state for component in components.values() if component.needed}
+    degraded = [name for name, component in components.items() if component.state in {"degraded", "down"}]
     status: Literal["ready", "starting", "down"] = (
         "down" if "down" in states else "starting" if "starting" in states else "ready"
     )
     if status != "ready":
         response.status_code = 503
         response.headers["Retry-After"] = "2"
-    return Readiness(status=status, components=components)
+    mode: Literal["normal", "degraded"] = "degraded" if degraded else "normal"
+    return Readiness(status=status, mode=mode, degraded=degraded, components=components)
