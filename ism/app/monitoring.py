@@ -114,4 +114,4 @@ class AIMonitoringDashboard:
         from ism.app.cli.serve import serve  # noqa: PLC0415 - the server loads only when it runs
 
         given: dict[str, Any] = {} if self._settings is None else self._settings.model_dump(exclude_unset=True)
-        serve({**given, "host": host, "port": port}, [])
+        serve({**given, "host": host, "port": port})

@@ -104,6 +104,7 @@ class Application:
         self._made: Matcher | None = None  # perhaps still starting
         self._failure: str | None = None
         self._closed = False
+        self._releases = 0  # of the matcher; a warm-up that is cut off by one has not failed
         self._warming = threading.Lock()
         self._tuning: Tuning | None = None
         self._retraining: Retraining | None = None
@@ -214,11 +215,12 @@ class Application:
 
     def try_warm_up(self) -> None:
         """`warm_up` for a thread of its own: what fails is logged and shown by `components`."""
+        releases = self._releases
         try:
             self.warm_up()
             self.when_warm()
         except Exception:  # noqa: BLE001 - nobody waits for this thread; readiness tells what happened
-            if not self._closed:
+            if not self._closed and releases == self._releases:
                 _log.exception("The engines could not be started.")
 
     def match(self, offer: Offer, top: int = 20, filters: MatchFilters | None = None) -> MatchResult:
@@ -311,6 +313,7 @@ class Application:
 
     def release_matcher(self) -> None:
         """End matching; `warm_up` begins it again."""
+        self._releases += 1
         _close(self._made)
         with self._warming:
             self._matcher = self._made = self._failure = None

@@ -133,44 +133,6 @@ def test_the_server_starts_without_the_heaviest_libraries() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    "option",
-    ["--disable-feedback", "--disable-fusion", "--disable-optimization", "--disable-retraining", "--disable-monitoring",
-     "--disable-auto-deploy", "--health-check-interval=30", "--backup-interval=1800", "--log-level=DEBUG",
-     "--host=127.0.0.1", "--port=5002", "--data-dir=x"],
-)  # fmt: skip
-def test_the_launcher_takes_every_documented_option(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ism.app.cli import serve
-
-    got: list[object] = []
-    monkeypatch.setattr(serve, "serve", lambda given, later: got.append((given, later)))
-    run("serve", option)
-    given, later = got[0]  # type: ignore[misc]  # the lambda above appended a pair
-    name, _, value = option.removeprefix("--").partition("=")
-    if name in {"host", "port", "data-dir", "log-level"}:
-        assert str(given[name.replace("-", "_")]) == value
-        assert later == []
-    elif name in (
-        switches := {
-            "disable-optimization": "optimization_enabled",
-            "disable-retraining": "retraining_enabled",
-            "disable-auto-deploy": "retraining_auto_deploy",
-            "disable-monitoring": "monitoring_enabled",
-        }
-    ):
-        assert (given[switches[name]], later) == (False, [])
-    else:
-        assert later == [option.partition("=")[0]]
-
-
-def test_the_documented_launcher_is_ism_serve() -> None:
-    script = Path(wiring.__file__).parents[2] / "backend" / "start_production_ai_system.py"
-    if not script.is_file():
-        pytest.skip("backend/ is not beside the package: an installed wheel")
-    done = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, check=True)
-    assert "--disable-auto-deploy" in done.stdout
-
-
 def test_a_taken_port_is_told(tmp_path: Path) -> None:
     import socket
 

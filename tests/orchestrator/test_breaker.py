@@ -1,5 +1,6 @@
-from ism.app.orchestrator.breaker import Breaker, RestartPolicy
 from orchestrator_fakes import POLICY, Clock
+
+from ism.app.orchestrator.breaker import Breaker, RestartPolicy
 
 
 def test_waits_grow_until_the_circuit_opens():

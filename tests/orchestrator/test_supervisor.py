@@ -5,12 +5,12 @@ import logging
 from dataclasses import replace
 
 import pytest
+from orchestrator_fakes import Fake, World, chain, failure
 
 from ism.app.orchestrator.component import aside
 from ism.app.orchestrator.config import ProductionConfig
 from ism.app.orchestrator.supervisor import Supervisor
 from ism.domain.errors import ConfigurationError, EngineError
-from orchestrator_fakes import Fake, World, chain, failure
 
 
 def run(coroutine):

@@ -42,7 +42,6 @@ feedback_app.add_typer(trigger_app, name="trigger")
 
 Reason = Annotated[str, typer.Option("--reason", help="Kept beside the decision.")]
 TableKind = Literal["companies", "listings", "exchanges"]
-_LATER = "Accepted; this part does not exist yet."
 
 
 @app.callback()
@@ -59,9 +58,9 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
         Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None,
         typer.Option(help="Least severe level.", case_sensitive=False),
     ] = None,
-    disable_feedback: Annotated[bool, typer.Option("--disable-feedback", help=_LATER)] = False,
+    disable_feedback: Annotated[bool, typer.Option("--disable-feedback", help="Take in no feedback.")] = False,
     disable_fusion: Annotated[
-        bool, typer.Option("--disable-fusion", help="Accepted; matching needs fusion, so it stays on.")
+        bool, typer.Option("--disable-fusion", help="Let the engine matching answer alone.")
     ] = False,
     disable_optimization: Annotated[
         bool, typer.Option("--disable-optimization", help="Run no searches for better parameters.")
@@ -73,29 +72,46 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the documented launc
     disable_auto_deploy: Annotated[
         bool, typer.Option("--disable-auto-deploy", help="Leave it to people to promote what passed the gate.")
     ] = False,
-    health_check_interval: Annotated[int | None, typer.Option(help=f"Seconds. {_LATER}", min=1)] = None,
-    backup_interval: Annotated[int | None, typer.Option(help=f"Seconds. {_LATER}", min=1)] = None,
+    health_check_interval: Annotated[
+        int | None, typer.Option(help="Seconds between two checks of a part; 60 by default.", min=1)
+    ] = None,
+    backup_interval: Annotated[
+        int | None, typer.Option(help="Seconds between two backups; 3600 by default.", min=1)
+    ] = None,
 ) -> None:
     """Start the server: the web page and the HTTP API."""
     from ism.app.cli.serve import serve as run  # noqa: PLC0415 - not for `--help`
 
-    later = {
-        "--disable-feedback": disable_feedback,
-        "--disable-fusion": disable_fusion,
-        "--health-check-interval": health_check_interval is not None,
-        "--backup-interval": backup_interval is not None,
+    disabled = {
+        "feedback_enabled": disable_feedback,
+        "fusion_enabled": disable_fusion,
+        "optimization_enabled": disable_optimization,
+        "retraining_enabled": disable_retraining,
+        "monitoring_enabled": disable_monitoring,
+        "retraining_auto_deploy": disable_auto_deploy,
     }
-    level = log_level.upper() if log_level else None
-    given = {"host": host, "port": port, "data_dir": data_dir, "log_level": level}
-    if disable_optimization:
-        given["optimization_enabled"] = False
-    if disable_retraining:
-        given["retraining_enabled"] = False
-    if disable_auto_deploy:
-        given["retraining_auto_deploy"] = False
-    if disable_monitoring:
-        given["monitoring_enabled"] = False
-    run(given, [name for name in later if later[name]])
+    given = {
+        "host": host,
+        "port": port,
+        "data_dir": data_dir,
+        "log_level": log_level.upper() if log_level else None,
+        "health_check_interval_s": health_check_interval,
+        "backup_interval_s": backup_interval,
+    }
+    run({**given, **{name: False for name, off in disabled.items() if off}})
+
+
+@app.command()
+def doctor(
+    host: Annotated[str | None, typer.Option(help="Address that a server would listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port that it would listen on.", min=1, max=65535)] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check environment, database, model files, port and clock, and say how to mend each."""
+    from ism.app.cli.doctor import doctor as run  # noqa: PLC0415 - not for `--help`
+
+    run({"host": host, "port": port, "data_dir": data_dir}, as_json)
 
 
 @app.command()

@@ -7,11 +7,15 @@ import logging
 import os
 import signal
 import socket
+import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ism.app.cli.common import err, load_settings
 from ism.app.http.app import create_app
+from ism.app.logs import log_to_console, log_to_file
+from ism.app.orchestrator import ProductionOrchestrator
+from ism.app.orchestrator.config import fields_of
 from ism.app.record import ServerRecord, local_url, remove_record, write_record
 from ism.app.wiring import Application, open_application
 from ism.domain.errors import ConfigurationError
@@ -19,51 +23,71 @@ from ism.domain.errors import ConfigurationError
 if TYPE_CHECKING:
     from ism.settings import Settings
 
-_GRACE = 10  # seconds that running requests have when the server stops
+_GRACE = 4  # seconds that running requests have when the server stops
+_END_S = 9.0  # from the signal to the end, whatever hangs; what was acknowledged is on disk
+_CUT_OFF = 1  # exit code where something hung
+_log = logging.getLogger("ism")
 
 
-def serve(given: dict[str, Any], later: list[str]) -> None:
-    """Listen until told to stop.
+def serve(given: dict[str, Any]) -> None:
+    """Listen until told to stop; ten seconds later at most this process is gone.
 
     Args:
         given: settings from options; None where none was given.
-        later: options for parts that do not exist yet.
 
     Raises:
         ConfigurationError: the address cannot be listened on, or a setting cannot be used.
         StorageError: the store cannot be opened.
     """
     settings = load_settings(**given)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    for library in ("httpx", "httpcore", "multipart", "python_multipart", "alembic"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    log_to_console(settings)
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, _stop)
-    for option in later:
-        err().print(f"{option} has no effect yet.", style="yellow", markup=False)
+    explicit = fields_of({name for name, value in given.items() if value is not None})
     with _listener(settings.host, settings.port) as listener, open_application(settings, warm=False) as application:
         configured = settings.admin_key.get_secret_value() if settings.admin_key else None
         made = application.auth.ensure_admin(configured)
+        auth = application.auth
+        log_to_file(settings, [auth.local_token, auth.link_token, *([made] if made else [])])
         url = local_url(settings.host, settings.port)
         write_record(settings.data_dir, ServerRecord(url, application.auth.local_token, os.getpid()))
         try:
             _greet(settings, application, url, made)
-            _run(application, listener)
+            _run(application, ProductionOrchestrator(application=application, explicit=explicit), listener)
+            _log.info("Stopped.")
         finally:
             remove_record(settings.data_dir, application.auth.local_token)
 
 
 def _stop(signal_number: int, frame: FrameType | None) -> None:
     """End by way of every ``finally``; uvicorn raises the signal again at its end, and the default would kill."""
+    _end_in_time()
     raise SystemExit(0)
 
 
-def _run(application: Application, listener: socket.socket) -> None:
+def _end_in_time() -> None:
+    """End this process after a while even where a thread hangs: nothing that was acknowledged waits in memory."""
+
+    def end() -> None:
+        _log.error("Something did not end within %g s of the signal and is cut off.", _END_S)
+        os._exit(_CUT_OFF)
+
+    if not any(thread.name == "end-in-time" for thread in threading.enumerate()):
+        timer = threading.Timer(_END_S, end)
+        timer.name, timer.daemon = "end-in-time", True
+        timer.start()
+
+
+def _run(application: Application, orchestrator: ProductionOrchestrator, listener: socket.socket) -> None:
     import uvicorn  # noqa: PLC0415 - after the settings were found good
 
-    app = create_app(application)
+    app = create_app(application, orchestrator)
 
     class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            _end_in_time()
+            super().handle_exit(sig, frame)
+
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             await app.state.pulse.close()  # pages that listen would keep their connections open
             await super().shutdown(sockets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self, get_args
 
@@ -81,7 +81,7 @@ class ProductionConfig:
         return asdict(self)
 
 
-def fields_of(settings: Mapping[str, Any]) -> frozenset[str]:
+def fields_of(settings: Collection[str]) -> frozenset[str]:
     """The fields that settings of these names set."""
     return frozenset(item.name for item in fields(ProductionConfig) if _setting(item.name) in settings)
 

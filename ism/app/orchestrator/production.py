@@ -290,11 +290,11 @@ class ProductionOrchestrator:
 
     def _states(self) -> dict[str, dict[str, Any]]:
         """As `Application.components` tells them: what rests leaves the others at work."""
-        parts = self._report()
+        parts, warm = self._report(), self.application.is_warm
         troubled = set(_troubled(parts))
         return {
             name: {
-                "state": _outside(each, bool(troubled.intersection(each["needs"]))),
+                "state": _outside(each, bool(troubled.intersection(each["needs"])), warm),
                 "detail": each["detail"],
                 "restarts": each["restarts"],
                 "needed": each["needed"],
@@ -303,14 +303,16 @@ class ProductionOrchestrator:
         }
 
 
-def _outside(part: Mapping[str, Any], needs_trouble: bool) -> str:
-    """The state of a part in the four words of readiness, or ``disabled``."""
+def _outside(part: Mapping[str, Any], needs_trouble: bool, warm: bool) -> str:
+    """The state of a part in the words of readiness; what answers already is not starting."""
     state = str(part["state"])
     if state in {"restarting", "down"}:
         return "down" if part["needed"] else "degraded"
-    if state == "waiting":
-        return "degraded" if needs_trouble else "starting"
-    return "starting" if state == "stopped" else state
+    if state == "waiting" and needs_trouble:
+        return "degraded"
+    if state in {"waiting", "stopped", "starting"}:
+        return "ok" if part["needed"] and warm else "starting"
+    return state
 
 
 def _troubled(parts: Mapping[str, Mapping[str, Any]]) -> list[str]:

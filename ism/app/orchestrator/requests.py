@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from ism.app.http.schemas import MatchRequest
     from ism.app.wiring import Application
-    from ism.domain.engine import EngineOutput
 
 Json = dict[str, Any]
 Answer = Callable[["Application", Mapping[str, Any]], Awaitable[Json]]
@@ -89,23 +88,13 @@ def _overview(application: Application, data: Mapping[str, Any]) -> Json:
 
 
 def _fused(application: Application, data: Mapping[str, Any]) -> Json:
+    from ism.fusion.outputs import output_of  # noqa: PLC0415 - only where something is fused
+
     given = data["engine_outputs"]
     if not isinstance(given, list) or not given:
         raise InvalidInputError("engine_outputs", given, "Give a list of outputs, one of each engine.")
-    result = asdict(application.fusion.fuse([_output(values, place) for place, values in enumerate(given)]))
+    result = asdict(application.fusion.fuse([output_of(values, place) for place, values in enumerate(given)]))
     return {**result, "timestamp": result["timestamp"].isoformat()}
-
-
-def _output(values: object, place: int) -> EngineOutput:
-    from ism.domain.engine import EngineOutput  # noqa: PLC0415 - only where it is needed
-
-    if isinstance(values, EngineOutput):
-        return values
-    known = set(EngineOutput.__dataclass_fields__) - {"timestamp"}
-    if not isinstance(values, Mapping) or not {"engine_name", "confidence_score"} <= set(values) <= known:
-        remedy = f"Give engine_name and confidence_score; also known are {', '.join(sorted(known))}."
-        raise InvalidInputError(f"engine_outputs[{place}]", values, remedy)
-    return EngineOutput(**values)
 
 
 def _shown(application: Application, data: Mapping[str, Any]) -> Json:
