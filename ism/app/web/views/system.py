@@ -47,15 +47,21 @@ def components(asked: Asked) -> Panel:
     """Every part and how it is."""
     rows: list[Row] = [
         {"name": name.replace("engine:", "engine ").replace("_", " "), "state": state["state"],
-         "detail": state["detail"], ACTIONS: _again(name, state["state"]) if asked.may_manage else ()}
+         "restarts": state.get("restarts"), "detail": state["detail"],
+         ACTIONS: _again(name, state["state"]) if asked.may_manage else ()}
         for name, state in asked.application.components().items()
     ]  # fmt: skip
     return Panel(
         "Components",
-        (Column("name", "Component"), Column("state", "State", "state"), Column("detail", "Detail")),
+        (
+            Column("name", "Component"),
+            Column("state", "State", "state"),
+            Column("restarts", "Restarts", "number"),
+            Column("detail", "Detail"),
+        ),
         rows,
         Empty("No component has told its state.", "Look into the server's log."),
-        note="The same as /readyz tells machines. A degraded component does its work with less.",
+        note="The same as /readyz tells machines. A degraded component does its work with less, or is being restarted.",
         topics=("components",),
         width=7,
     )
@@ -124,6 +130,13 @@ def changes(asked: Asked) -> Panel:
         {"at": key.created_at, "who": None, "what": f"Key {key.name or key.key_id} made, role {key.role}",
          "before": None, "reason": f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else None}
         for key in application.store.list_api_keys()
+    ]  # fmt: skip
+    rows += [
+        {"at": each.made_at, "who": each.actor,
+         "what": "Configuration: " + ", ".join(f"{name} {after}" for name, (_, after) in each.changes.items()),
+         "before": ", ".join(f"{name} {before}" for name, (before, _) in each.changes.items()),
+         "reason": each.reason or (f"takes back {each.undoes}" if each.undoes else None)}
+        for each in application.store.configuration.config_versions(_ROWS)
     ]  # fmt: skip
     inside = [row for row in rows if asked.period.start <= row["at"] <= asked.period.end]
     inside.sort(key=lambda row: row["at"], reverse=True)
