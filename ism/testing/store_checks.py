@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 from ism.domain.errors import ConflictError, InvalidInputError, IsmError, NotFoundError, StorageError
 from ism.domain.market import Company, Exchange, Listing, Recommendation
+from ism.domain.production import ConfigVersion
 from ism.storage.base import ApiKey, BulkResult, MarketValue, Store
 
 StoreCheck = Callable[[Store], None]
@@ -364,6 +365,24 @@ def check_keys_and_settings(store: Store) -> None:
     expect_refused(InvalidInputError, "value", lambda: store.set_setting("fusion", ["a\0"]))
 
 
+def check_configuration(store: Store) -> None:
+    """Versions are appended one by one, and come back as they were, newest first."""
+    first = ConfigVersion(1, NOW, "ada", "", "update", {"log_level": ("INFO", "DEBUG")}, {"log_level": "DEBUG"})
+    second = ConfigVersion(2, NOW, "bob", "back", "undo", {"log_level": ("DEBUG", "INFO")}, {}, 1)
+    expect("there is none at first", store.configuration.config_versions() == [])
+    store.configuration.add_config_version(first)
+    expect_refused(ConflictError, "version 1", lambda: store.configuration.add_config_version(first))
+    expect_refused(
+        ConflictError, "version 1", lambda: store.configuration.add_config_version(replace(second, number=3))
+    )
+    expect_refused(
+        InvalidInputError, "actor", lambda: store.configuration.add_config_version(replace(second, actor=""))
+    )
+    store.configuration.add_config_version(second)
+    expect("the newest comes first", store.configuration.config_versions() == [second, first])
+    expect("no more than asked for", store.configuration.config_versions(1) == [second])
+
+
 def check_threads(store: Store) -> None:
     """Writers of many threads lose nothing, and readers neither wait for a bulk write nor see it before it is done."""
     start = store.generation()
@@ -408,6 +427,7 @@ STORE_CHECKS: tuple[StoreCheck, ...] = (
     check_read_market,
     check_recommendations,
     check_keys_and_settings,
+    check_configuration,
     check_threads,
     check_close,
 )

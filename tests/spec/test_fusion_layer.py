@@ -29,6 +29,15 @@ def test_the_calls_as_printed():
     assert models[0].weights == {"gnn": 0.30, "federated": 0.25, "knowledge_graph": 0.25, "matching": 0.20}
 
 
+def test_a_model_is_made_active_as_printed():
+    fusion_layer = AIFusionLayer()
+    success = fusion_layer.set_active_model('adaptive')  # fmt: skip
+    assert success is True
+    assert fusion_layer.get_active_model().model_id == "adaptive"
+    assert fusion_layer.set_active_model("gone") is False
+    fusion_layer.close()
+
+
 def test_the_door_opens_onto_the_very_same_objects():
     assert ai_fusion_layer.__all__ == ["AIFusionLayer", "EngineOutput", "FusionModel", "FusionResult"]
     assert AIFusionLayer is ism.fusion.layer.AIFusionLayer
