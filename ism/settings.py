@@ -241,7 +241,11 @@ class Settings(BaseSettings):
     )
 
     backup_interval_s: int = Field(
-        3600, ge=1, le=MOST_INTERVAL_S, description="Time between two backups of a server, in seconds."
+        3600, ge=60, le=MOST_INTERVAL_S, description="Time between two backups of a server, in seconds."
+    )
+    backup_kept: int = Field(24, ge=1, description="Backups that are kept, as a number; older ones are removed.")
+    backup_dir: Path | None = Field(
+        None, description="Folder of backups, best on another disk; 'backups' in data_dir when unset."
     )
 
     @field_validator("admin_key")

@@ -91,6 +91,10 @@ class DataFolderInUseError(StorageError):
     """Another process owns the data folder."""
 
 
+class BackupError(IsmError):
+    """A backup is damaged or cannot be brought back to where it was asked for; nothing was changed."""
+
+
 class EngineError(IsmError):
     """An engine cannot do what was asked."""
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, get_args
 
@@ -18,6 +19,7 @@ from ism.storage.monitoring_base import MonitoringStore
 from ism.storage.retraining_base import RetrainingStore
 
 if TYPE_CHECKING:
+    from ism.storage.dump import Dump
     from ism.storage.judgement import Judgements
 
 MarketValue: TypeAlias = Company | Listing | Exchange
@@ -264,6 +266,19 @@ class Store(FusionStore, ABC):
     @abstractmethod
     def location(self) -> str:
         """Where the data lies, for people; never with a password."""
+
+    @abstractmethod
+    def dump(self, folder: Path) -> Dump:
+        """Copy everything, as it is at one moment, into a new file of a folder; others write meanwhile."""
+
+    @abstractmethod
+    def check_dump(self, file: Path, rows: Mapping[str, int]) -> str:
+        """Look through such a file as far as can be, and say how; BackupError when it is damaged or rows are missing.
+
+        Args:
+            file: the copy.
+            rows: table -> number of rows that it must hold.
+        """
 
     @abstractmethod
     def ping(self) -> None:

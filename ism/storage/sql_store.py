@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, text
 
@@ -14,6 +15,7 @@ from ism.storage import log_sql, market_sql
 from ism.storage.base import DEFAULT_DATASET, ApiKey, BulkResult, MarketReader, MarketValue, Page, Store, T
 from ism.storage.config_sql import SqlConfigStore
 from ism.storage.database import Database
+from ism.storage.dump import Dump, check_postgres, check_sqlite, dump
 from ism.storage.feedback_sql import SqlFeedbackStore
 from ism.storage.fusion_sql import SqlFusionStore
 from ism.storage.judgement import Judgements
@@ -146,6 +148,17 @@ class SqlStore(SqlFusionStore, Store):
     @property
     def location(self) -> str:
         return self._database.location
+
+    def dump(self, folder: Path) -> Dump:
+        with self._database.translated():
+            return dump(self._database.engine, folder)
+
+    def check_dump(self, file: Path, rows: Mapping[str, int]) -> str:
+        if self._database.rules.single_writer:
+            check_sqlite(file, rows)
+            return "restored into a scratch folder"
+        with self._database.translated():
+            return check_postgres(self._database.engine, file, rows)
 
     def ping(self) -> None:
         with self._database.read() as connection:

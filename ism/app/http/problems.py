@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from ism.domain.errors import (
     ArtifactError,
+    BackupError,
     ConflictError,
     EngineError,
     ImportRefusedError,
@@ -156,7 +157,7 @@ def of_error(error: IsmError) -> Response:
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return problem_response(status, str(error))
-    if isinstance(error, EngineError | StorageError):
+    if isinstance(error, EngineError | StorageError | BackupError):
         return problem_response(503, str(error), headers={"Retry-After": "5"})
     return problem_response(500, "The server is set up wrongly; its log says more.")
 
