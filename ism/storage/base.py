@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from ism.domain.market import Company, Exchange, Listing, Recommendation
+from ism.storage.audit_base import AuditStore
 from ism.storage.config_base import ConfigStore
 from ism.storage.feedback import FeedbackStore
 from ism.storage.fusion_base import FusionStore
@@ -28,6 +29,7 @@ Columns: TypeAlias = dict[str, list[object]]
 Role = Literal["viewer", "operator", "admin", "service"]
 
 DEFAULT_DATASET = "market"
+SYSTEM = "system"  # who acts where no person or key does
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
@@ -237,7 +239,7 @@ class Store(FusionStore, ABC):
     # --- callers and settings ---
 
     @abstractmethod
-    def add_api_key(self, key: ApiKey) -> None:
+    def add_api_key(self, key: ApiKey, actor: str = SYSTEM) -> None:
         """Store a key's hash; ConflictError when ``key_id`` is taken."""
 
     @abstractmethod
@@ -249,7 +251,7 @@ class Store(FusionStore, ABC):
         """All keys, by ``key_id``."""
 
     @abstractmethod
-    def revoke_api_key(self, key_id: str, at: datetime) -> ApiKey:
+    def revoke_api_key(self, key_id: str, at: datetime, actor: str = SYSTEM) -> ApiKey:
         """Mark a key as revoked; the first time stays when it already was."""
 
     @abstractmethod
@@ -257,8 +259,13 @@ class Store(FusionStore, ABC):
         """A JSON value by name."""
 
     @abstractmethod
-    def set_setting(self, key: str, value: object) -> None:
-        """Store a JSON value under a name, replacing what was there."""
+    def set_setting(self, key: str, value: object, actor: str | None = None) -> None:
+        """Store a JSON value under a name, replacing what was there; audited where somebody did it."""
+
+    @property
+    @abstractmethod
+    def audit(self) -> AuditStore:
+        """Who did what."""
 
     # --- life cycle ---
 

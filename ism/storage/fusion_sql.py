@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, or_, select, tuple_, update
 
+from ism.domain.audit import Act
 from ism.domain.engine import FusionModel
 from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
 from ism.domain.fusion import ActiveFusion, FusionSwitch, MaturedOutcome, WeightStep
-from ism.storage import schema
+from ism.storage import audit_sql, schema
 from ism.storage.database import Database
 from ism.storage.dialects import upsert
 from ism.storage.fusion_base import Follow, FusionStore
@@ -67,6 +68,8 @@ class SqlFusionStore(FusionStore):
             previous = (before.model_id, before.version)
             done = FusionSwitch(number, model_id, version, *previous, actor, reason, reverts, utc_now())
             switch(connection, done)
+            told = {"version": version, "before": before.model_id, "reason": reason}
+            audit_sql.append(connection, Act(actor, "fusion.revert" if reverts else "fusion.switch", model_id, told))
             return done
 
     def fusion_switches(self, limit: int = 100) -> list[FusionSwitch]:

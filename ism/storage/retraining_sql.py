@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
+from ism.domain.audit import Act
 from ism.domain.errors import ConflictError, NotFoundError
 from ism.domain.retraining import (
     ENDED,
@@ -22,7 +23,7 @@ from ism.domain.retraining import (
     ModelVersion,
     RetrainingJob,
 )
-from ism.storage import registry_sql
+from ism.storage import audit_sql, registry_sql
 from ism.storage.database import Database
 from ism.storage.retraining_base import Claim, RetrainingStore
 from ism.storage.retraining_schema import gate_look, retraining_job, retraining_move
@@ -198,7 +199,10 @@ class SqlRetrainingStore(RetrainingStore):
 
     def deploy(self, entry: LedgerEntry, wanted: Deployment) -> Deployment:
         with self._database.write() as connection:
-            return registry_sql.deploy(connection, entry, wanted)
+            deployed = registry_sql.deploy(connection, entry, wanted)
+            told = {"generation": entry.generation, "version": entry.to_version, "reason": entry.reason}
+            audit_sql.append(connection, Act(entry.actor, f"model.{entry.action}", entry.model_name, told))
+            return deployed
 
     def ledger(self, model_name: str) -> list[LedgerEntry]:
         with self._database.read() as connection:

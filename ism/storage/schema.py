@@ -245,6 +245,7 @@ counter = Table(
 
 # Tables of single parts of the system; imported last, since they are made of what stands above.
 from ism.storage import (  # noqa: E402 - each registers its tables with the metadata
+    audit_schema,  # noqa: F401
     config_schema,  # noqa: F401
     fusion_schema,  # noqa: F401
     monitoring_schema,  # noqa: F401

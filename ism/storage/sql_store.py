@@ -10,9 +10,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from ism.domain.audit import Act
 from ism.domain.market import Recommendation
-from ism.storage import log_sql, market_sql
-from ism.storage.base import DEFAULT_DATASET, ApiKey, BulkResult, MarketReader, MarketValue, Page, Store, T
+from ism.storage import audit_sql, log_sql, market_sql
+from ism.storage.audit_sql import SqlAuditStore
+from ism.storage.base import DEFAULT_DATASET, SYSTEM, ApiKey, BulkResult, MarketReader, MarketValue, Page, Store, T
 from ism.storage.config_sql import SqlConfigStore
 from ism.storage.database import Database
 from ism.storage.dump import Dump, check_postgres, check_sqlite, dump
@@ -37,6 +39,7 @@ class SqlStore(SqlFusionStore, Store):
         self._retraining = SqlRetrainingStore(database)
         self._monitoring = SqlMonitoringStore(database)
         self._configuration = SqlConfigStore(database)
+        self._audit = SqlAuditStore(database)
 
     def get(self, kind: type[T], identifier: str) -> T:
         with self._database.read() as connection:
@@ -109,9 +112,10 @@ class SqlStore(SqlFusionStore, Store):
         with self._database.write() if write else self._database.snapshot() as connection:
             yield Judgements(connection)
 
-    def add_api_key(self, key: ApiKey) -> None:
+    def add_api_key(self, key: ApiKey, actor: str = SYSTEM) -> None:
         with self._database.write() as connection:
             log_sql.add_key(connection, key)
+            audit_sql.append(connection, Act(actor, "key.create", key.key_id, {"name": key.name, "role": key.role}))
 
     def get_api_key(self, key_id: str) -> ApiKey:
         with self._database.read() as connection:
@@ -121,17 +125,26 @@ class SqlStore(SqlFusionStore, Store):
         with self._database.read() as connection:
             return log_sql.all_keys(connection)
 
-    def revoke_api_key(self, key_id: str, at: datetime) -> ApiKey:
+    def revoke_api_key(self, key_id: str, at: datetime, actor: str = SYSTEM) -> ApiKey:
         with self._database.write() as connection:
-            return log_sql.revoke_key(connection, key_id, at)
+            key = log_sql.revoke_key(connection, key_id, at)
+            if key.revoked_at == at:
+                audit_sql.append(connection, Act(actor, "key.revoke", key_id, {"name": key.name}))
+            return key
 
     def get_setting(self, key: str, default: object = None) -> object:
         with self._database.read() as connection:
             return log_sql.one_setting(connection, key, default)
 
-    def set_setting(self, key: str, value: object) -> None:
+    def set_setting(self, key: str, value: object, actor: str | None = None) -> None:
         with self._database.write() as connection:
             log_sql.put_setting(connection, key, value)
+            if actor is not None:
+                audit_sql.append(connection, Act(actor, "setting.change", key, {"value": value}))
+
+    @property
+    def audit(self) -> SqlAuditStore:
+        return self._audit
 
     @property
     def configuration(self) -> SqlConfigStore:
