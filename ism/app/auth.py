@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ism.domain.errors import ConfigurationError, InvalidInputError, NotFoundError
-from ism.storage import ROLES, ApiKey, Role, Store
+from ism.domain.errors import ConfigurationError, ConflictError, InvalidInputError, NotFoundError
+from ism.storage import ROLES, SYSTEM, ApiKey, Role, Store
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -72,7 +72,7 @@ class Auth:
 
     # --- keys ---
 
-    def create(self, name: str, role: Role) -> tuple[ApiKey, str]:
+    def create(self, name: str, role: Role, actor: str = SYSTEM) -> tuple[ApiKey, str]:
         """A new key; its text is returned this once and never again.
 
         Raises:
@@ -84,7 +84,23 @@ class Auth:
             raise InvalidInputError("role", role, f"Give one of {', '.join(ROLES)}.")
         identifier = secrets.token_hex(4)
         text = f"ism_{identifier}_{secrets.token_urlsafe(32)}"
-        return self._add(identifier, name.strip(), role, text), text
+        return self._add(identifier, name.strip(), role, text, actor), text
+
+    def rotate(self, key_id: str, actor: str = SYSTEM) -> tuple[ApiKey, str]:
+        """A new key of the same name and role in the place of one that ends at once; its text is returned this once.
+
+        Raises:
+            NotFoundError: there is no such key.
+            ConflictError: it was revoked, or comes from ``ISM_ADMIN_KEY``, which is changed there.
+        """
+        old = self._store.get_api_key(key_id)
+        if old.key_id.startswith(_ENVIRONMENT):
+            raise ConflictError("key_id: this key comes from ISM_ADMIN_KEY. Change that, and start again.")
+        if old.revoked_at is not None:
+            raise ConflictError(f"key_id: {key_id!r} was revoked. Make a new key.")
+        made = self.create(old.name, old.role, actor)
+        self.revoke(key_id, actor)
+        return made
 
     def ensure_admin(self, configured: str | None) -> str | None:
         """Make sure that someone can get in; returns a key that must be shown now, if one had to be made.
@@ -106,9 +122,9 @@ class Auth:
         """All keys, revoked ones included."""
         return self._store.list_api_keys()
 
-    def revoke(self, key_id: str) -> ApiKey:
+    def revoke(self, key_id: str, actor: str = SYSTEM) -> ApiKey:
         """End a key and the sessions that were opened with it; NotFoundError when there is none."""
-        key = self._store.revoke_api_key(key_id, datetime.now(UTC))
+        key = self._store.revoke_api_key(key_id, datetime.now(UTC), actor)
         with self._lock:
             self._active_until.pop(key_id, None)
         return key
@@ -169,11 +185,12 @@ class Auth:
             self._hasher_made = PasswordHasher()
         return self._hasher_made
 
-    def _add(self, identifier: str, name: str, role: Role, text: str) -> ApiKey:
+    def _add(self, identifier: str, name: str, role: Role, text: str, actor: str = SYSTEM) -> ApiKey:
         with self._hashing:
             hashed = self._hasher.hash(text)
         key = ApiKey(identifier, name, role, hashed, datetime.now(UTC))
-        self._store.add_api_key(key)
+        self._store.add_api_key(key, actor)
+        self._remember(_digest(text), Caller(name, role, identifier))
         return key
 
     def _adopt(self, configured: str) -> None:

@@ -23,6 +23,7 @@ from ism.settings import Settings
 from ism.storage import DEFAULT_DATASET, Store, open_store
 
 if TYPE_CHECKING:
+    from ism.app.backups import BackupService
     from ism.app.monitoring import Monitoring
     from ism.app.retraining import Retraining
     from ism.app.tuning import Tuning
@@ -280,6 +281,13 @@ class Application:
         return [{"name": name.removeprefix(prefix), **state} for name, state in states.items()]
 
     @cached_property
+    def backups(self) -> BackupService:
+        """Backups; by themselves after its `start`."""
+        from ism.app.backups import BackupService  # noqa: PLC0415 - only where something is backed up
+
+        return BackupService(self.settings, self.store)
+
+    @cached_property
     def monitoring(self) -> Monitoring:
         """Measurements, alerts and what the dashboard shows; `Monitoring.collector` measures once it was started."""
         from ism.app.monitoring import Monitoring  # noqa: PLC0415 - numpy only where something is served
@@ -359,6 +367,8 @@ class Application:
             _close(part)
         if "monitoring" in self.__dict__:
             self.monitoring.close()
+        if "backups" in self.__dict__:
+            self.backups.stop()
         self.feedback.close()
         self.encoder.close()
         self.store.close()

@@ -6,6 +6,7 @@ Importing this package loads no database library; `open_store` does.
 from ism.storage.base import (
     DEFAULT_DATASET,
     ROLES,
+    SYSTEM,
     ApiKey,
     BulkResult,
     Columns,
@@ -23,6 +24,7 @@ from ism.storage.sharing import SharedStore, share_store
 __all__ = [
     "DEFAULT_DATASET",
     "ROLES",
+    "SYSTEM",
     "ApiKey",
     "BulkResult",
     "Claim",

@@ -59,6 +59,26 @@ class Backend(Protocol):
         """The revoked key."""
         ...
 
+    def rotate_key(self, key_id: str) -> Json:
+        """The key that took the place of another one, with its text."""
+        ...
+
+    def audit(self, limit: int) -> list[Json]:
+        """Entries of the audit log, newest first."""
+        ...
+
+    def verify_audit(self, head: str | None) -> Json:
+        """The answer of ``GET /api/audit/verify``."""
+        ...
+
+    def backup(self) -> Json:
+        """A new backup."""
+        ...
+
+    def list_backups(self) -> list[Json]:
+        """Those that there are."""
+        ...
+
     @property
     def feedback(self) -> FeedbackBackend:
         """What happened after matches."""
@@ -190,6 +210,26 @@ class ServerBackend:
         """The revoked key."""
         return self._json("DELETE", f"/api/keys/{key_id}")
 
+    def rotate_key(self, key_id: str) -> Json:
+        """The key that took the place of another one, with its text."""
+        return self._json("POST", f"/api/keys/{key_id}/rotate")
+
+    def audit(self, limit: int) -> list[Json]:
+        """Entries of the audit log, newest first."""
+        return cast("list[Json]", self._json("GET", "/api/audit", params={"limit": limit})["entries"])
+
+    def verify_audit(self, head: str | None) -> Json:
+        """The answer of ``GET /api/audit/verify``."""
+        return self._json("GET", "/api/audit/verify", params={"head": head} if head else {})
+
+    def backup(self) -> Json:
+        """A new backup."""
+        return self._json("POST", "/api/backups")
+
+    def list_backups(self) -> list[Json]:
+        """Those that there are."""
+        return cast("list[Json]", self._json("GET", "/api/backups")["backups"])
+
     @property
     def feedback(self) -> FeedbackBackend:
         """What happened after matches."""
@@ -312,12 +352,33 @@ class FolderBackend:
 
     def create_key(self, name: str, role: Role) -> Json:
         """A new key with its text."""
-        key, text = self._application.auth.create(name, role)
+        key, text = self._application.auth.create(name, role, _HERE)
         return {**_key_json(key), "key": text}
 
     def revoke_key(self, key_id: str) -> Json:
         """The revoked key."""
-        return _key_json(self._application.auth.revoke(key_id))
+        return _key_json(self._application.auth.revoke(key_id, _HERE))
+
+    def rotate_key(self, key_id: str) -> Json:
+        """The key that took the place of another one, with its text."""
+        key, text = self._application.auth.rotate(key_id, _HERE)
+        return {**_key_json(key), "key": text}
+
+    def audit(self, limit: int) -> list[Json]:
+        """Entries of the audit log, newest first."""
+        return [entry.as_dict() for entry in self._application.store.audit.entries(limit=limit)]
+
+    def verify_audit(self, head: str | None) -> Json:
+        """The answer of ``GET /api/audit/verify``."""
+        return asdict(self._application.store.audit.check(head))
+
+    def backup(self) -> Json:
+        """A new backup."""
+        return asdict(self._application.backups.create(_HERE))
+
+    def list_backups(self) -> list[Json]:
+        """Those that there are."""
+        return [asdict(backup) for backup in self._application.backups.list()]
 
     @property
     def feedback(self) -> FeedbackBackend:

@@ -25,6 +25,18 @@ def create(name: str, role: Role, data_dir: Path | None, as_json: bool) -> None:
     out().print(made["key"], markup=False, soft_wrap=True)
 
 
+def rotate(key_id: str, data_dir: Path | None, as_json: bool) -> None:
+    """Put a new key in the place of another one; only its text goes to standard output."""
+    with connect(load_settings(data_dir=data_dir)) as backend:
+        made = backend.rotate_key(key_id)
+    if as_json:
+        print_json(made)
+        return
+    told = f"Key {made['key_id']} for {made['name']} ({made['role']}); {key_id} has ended. It is shown this once:"
+    err().print(told, markup=False)
+    out().print(made["key"], markup=False, soft_wrap=True)
+
+
 def show(data_dir: Path | None, as_json: bool) -> None:
     """List all keys."""
     with connect(load_settings(data_dir=data_dir)) as backend:

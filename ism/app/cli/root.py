@@ -22,6 +22,8 @@ models_app = typer.Typer(no_args_is_help=True, cls=Group, help="Versions of mode
 app.add_typer(models_app, name="models")
 keys_app = typer.Typer(no_args_is_help=True, cls=Group, help="Make, list and revoke API keys.")
 app.add_typer(keys_app, name="keys")
+audit_app = typer.Typer(no_args_is_help=True, cls=Group, help="Who did what; check that nobody changed it.")
+app.add_typer(audit_app, name="audit")
 fusion_app = typer.Typer(no_args_is_help=True, cls=Group, help="List fusion models, choose one, take it back.")
 app.add_typer(fusion_app, name="fusion")
 optimize_app = typer.Typer(
@@ -320,6 +322,67 @@ def revoke_key(
     from ism.app.cli.keys import revoke  # noqa: PLC0415 - not for `--help`
 
     revoke(key_id, data_dir, as_json)
+
+
+@keys_app.command("rotate")
+def rotate_key(
+    key_id: Annotated[str, typer.Argument(help="As `ism keys list` shows it.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a new key of the same name and role in the place of one that ends at once."""
+    from ism.app.cli.keys import rotate  # noqa: PLC0415 - not for `--help`
+
+    rotate(key_id, data_dir, as_json)
+
+
+@app.command()
+def backup(
+    show: Annotated[bool, typer.Option("--list", help="Only list the backups that there are.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back up database, models and settings, also while the server works; checked by restoring it."""
+    from ism.app.cli.safety import list_backups, make_backup  # noqa: PLC0415 - not for `--help`
+
+    (list_backups if show else make_backup)(data_dir, as_json)
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(help="A backup, ism-….zip.")],
+    into: Annotated[Path | None, typer.Option("--into", help="New data folder; ISM_DATA_DIR by default.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only look through the archive.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a backup into a new data folder (and an empty database); never over what is there."""
+    from ism.app.cli.safety import restore_backup  # noqa: PLC0415 - not for `--help`
+
+    restore_backup(archive, into, check, as_json)
+
+
+@audit_app.command("list")
+def list_audit(
+    limit: Annotated[int, typer.Option(help="Most entries to show.", min=1, max=1000)] = 20,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List who did what, newest first."""
+    from ism.app.cli.safety import list_audit as run  # noqa: PLC0415 - not for `--help`
+
+    run(limit, data_dir, as_json)
+
+
+@audit_app.command("verify")
+def verify_audit(
+    head: Annotated[str | None, typer.Option(help="A digest that was kept elsewhere; it must be in the log.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute every digest of the log anew; exit code 1 when an entry is not as it was written."""
+    from ism.app.cli.safety import verify_audit as run  # noqa: PLC0415 - not for `--help`
+
+    run(head, data_dir, as_json)
 
 
 @feedback_app.command("add")

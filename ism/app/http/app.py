@@ -25,6 +25,7 @@ from ism.app.http.routes import (
     monitoring,
     optimizations,
     pages,
+    safety,
     system,
 )
 from ism.app.orchestrator import ProductionOrchestrator
@@ -92,6 +93,7 @@ def create_app(application: Application, orchestrator: ProductionOrchestrator | 
         monitoring,
         config,
         keys,
+        safety,
         system,
         pages,
     ):

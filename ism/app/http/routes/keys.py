@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
+from fastapi import Request
 from pydantic import BaseModel, Field
 
-from ism.app.http.access import MAY_MANAGE, App, api_router
+from ism.app.http.access import MAY_MANAGE, App, api_router, get_caller
 from ism.app.http.schemas import KeyIn
 from ism.storage import ApiKey, Role
 
@@ -41,13 +42,20 @@ def list_keys(application: App) -> dict[str, list[KeyAnswer]]:
 
 
 @router.post("/api/keys", status_code=201, dependencies=MAY_MANAGE, summary="Make an API key")
-def make_key(wanted: KeyIn, application: App) -> NewKeyAnswer:
+def make_key(wanted: KeyIn, application: App, request: Request) -> NewKeyAnswer:
     """A new key; its text is in this answer only."""
-    key, text = application.auth.create(wanted.name, wanted.role)
+    key, text = application.auth.create(wanted.name, wanted.role, get_caller(request).name)
+    return NewKeyAnswer(**KeyAnswer.of(key).model_dump(), key=text)
+
+
+@router.post("/api/keys/{key_id}/rotate", status_code=201, dependencies=MAY_MANAGE, summary="Replace an API key")
+def rotate_key(key_id: str, application: App, request: Request) -> NewKeyAnswer:
+    """A new key of the same name and role; the old one ends at once."""
+    key, text = application.auth.rotate(key_id, get_caller(request).name)
     return NewKeyAnswer(**KeyAnswer.of(key).model_dump(), key=text)
 
 
 @router.delete("/api/keys/{key_id}", dependencies=MAY_MANAGE, summary="Revoke an API key")
-def revoke_key(key_id: str, application: App) -> KeyAnswer:
+def revoke_key(key_id: str, application: App, request: Request) -> KeyAnswer:
     """End a key; it stays listed."""
-    return KeyAnswer.of(application.auth.revoke(key_id))
+    return KeyAnswer.of(application.auth.revoke(key_id, get_caller(request).name))

@@ -1,0 +1,99 @@
+"""Backups of a running application: by hand, and by themselves at an interval."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ism.domain.audit import Act
+from ism.domain.errors import ConflictError, IsmError
+from ism.storage import SYSTEM
+from ism.storage.backup import Backup, Backups
+
+if TYPE_CHECKING:
+    from ism.settings import Settings
+    from ism.storage import Store
+
+_log = logging.getLogger("ism.backup")
+
+
+class BackupService:
+    """Makes backups and tells the audit log; threads may share it.
+
+    Args:
+        settings: say where, how often, and how many.
+        store: what is backed up; is not closed.
+
+    Attributes:
+        interval_s: seconds between two backups of the loop; may be changed while it runs.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._backups, self._store = Backups(store, settings), store
+        self.interval_s = float(settings.backup_interval_s)
+        self._failure = ""
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def create(self, actor: str = SYSTEM) -> Backup:
+        """Make one now; errors as in `ism.storage.backup.Backups.create`."""
+        made = self._backups.create()
+        self._store.audit.append(Act(actor, "backup.create", made.name, {"rows": made.rows, "bytes": made.size}))
+        _log.info("Backup %s: %d rows, %d bytes, %s.", made.name, made.rows, made.size, made.checked)
+        return made
+
+    def list(self) -> list[Backup]:
+        """Those that there are, newest first."""
+        return self._backups.list()
+
+    def start(self) -> None:
+        """Make backups at the interval, in a thread of its own, until `stop`; does nothing when it has begun."""
+        if self._thread is None:
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="backup", daemon=True)
+            self._thread.start()
+
+    def stop(self, wait_s: float = 10.0) -> None:
+        """End the loop; waits so long for a backup that is under way, which leaves a draft when it is cut off."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(wait_s)
+            self._thread = None
+
+    def turn(self, now: datetime | None = None) -> Backup | None:
+        """Make a backup if the newest one is older than the interval; replicas that share a folder make one."""
+        newest = next(iter(self.list()), None)
+        if newest is not None and self._age_s(newest, now or datetime.now(UTC)) < self.interval_s:
+            return None
+        try:
+            made = self.create()
+        except ConflictError:  # another process is at it
+            return None
+        except IsmError as error:
+            self._failure = str(error)
+            raise
+        self._failure = ""
+        return made
+
+    def status(self) -> dict[str, str]:
+        """``state`` and ``detail`` for people: degraded while the last try failed."""
+        newest = next(iter(self.list()), None)
+        last = f"The newest is of {newest.made_at[:16]} UTC." if newest else "There is none yet."
+        if self._failure:
+            return {"state": "degraded", "detail": f"The last backup failed; the log says why. {last}"}
+        return {"state": "ok", "detail": last}
+
+    @staticmethod
+    def _age_s(backup: Backup, now: datetime) -> float:
+        return (now - datetime.fromisoformat(backup.made_at)).total_seconds()
+
+    def _run(self) -> None:
+        while not self._stop.wait(min(self.interval_s, 60.0)):
+            try:
+                self.turn()
+            except IsmError as error:
+                _log.error("The backup failed: %s", error)
+            except Exception:  # noqa: BLE001 - the next one is tried all the same
+                _log.exception("The backup failed.")
