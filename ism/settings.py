@@ -243,6 +243,9 @@ class Settings(BaseSettings):
     backup_interval_s: int = Field(
         3600, ge=60, le=MOST_INTERVAL_S, description="Time between two backups of a server, in seconds."
     )
+    caller_requests_per_s: float = Field(
+        600.0, ge=0, description="Requests a second that one caller may send, twice as many at once; 0 for no limit."
+    )
     backup_kept: int = Field(24, ge=1, description="Backups that are kept, as a number; older ones are removed.")
     backup_dir: Path | None = Field(
         None, description="Folder of backups, best on another disk; 'backups' in data_dir when unset."

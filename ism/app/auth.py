@@ -2,13 +2,16 @@
 
 A key reads ``ism_<8 hex digits>_<secret>``: the digits find it, argon2 checks it. `ISM_ADMIN_KEY` has no such form; it
 is kept under the identifier ``environment-<n>``. A checked key is remembered by its SHA-256, so that only its first use
-costs an argon2 run; every `RECHECK` seconds the store is asked whether it has been revoked since.
+costs an argon2 run; every `RECHECK` seconds the store is asked whether it has been revoked since. Wrong keys are
+counted by the place that they come from. What is guessed at one key keeps nobody out who holds another, or used theirs
+before.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import threading
@@ -17,6 +20,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ism.app.attempts import Buckets, LockedOutError
+from ism.app.sessions import Sessions
+from ism.domain.audit import Act
 from ism.domain.errors import ConfigurationError, ConflictError, InvalidInputError, NotFoundError
 from ism.storage import ROLES, SYSTEM, ApiKey, Role, Store
 
@@ -24,11 +30,13 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 RECHECK = 30.0
-SESSION_SECONDS = 12 * 3600
+MOST_ATTEMPTS = 10  # wrong ones that a place has at once
+ATTEMPT_SECONDS = 6.0  # after which it has another one
 MAX_KEY_LENGTH = 512
 _MOST_REMEMBERED = 10_000
-_MOST_SESSIONS = 1_000
+_TURN_S = 5.0
 _ENVIRONMENT = "environment-"
+_log = logging.getLogger("ism.auth")
 _KEY = re.compile(r"ism_([0-9a-f]{8})_([A-Za-z0-9_-]{43})", re.ASCII)
 
 
@@ -39,12 +47,6 @@ class Caller:
     name: str
     role: Role
     key_id: str | None = None
-
-
-@dataclass(slots=True)
-class _Session:
-    caller: Caller
-    ends: float
 
 
 class Auth:
@@ -66,7 +68,9 @@ class Auth:
         self._hasher_made: PasswordHasher | None = None
         self._remembered: dict[str, Caller] = {}
         self._active_until: dict[str, float] = {}
-        self._sessions: dict[str, _Session] = {}
+        self._attempts = Buckets(MOST_ATTEMPTS, 1 / ATTEMPT_SECONDS)
+        self._told = Buckets(1, 1 / 600)  # so that guesses do not fill the audit log
+        self._sessions = Sessions()
         self.local_token = secrets.token_urlsafe(32)
         self.link_token = secrets.token_urlsafe(24)
 
@@ -129,33 +133,56 @@ class Auth:
             self._active_until.pop(key_id, None)
         return key
 
-    def check_key(self, presented: str) -> Caller | None:
-        """The caller whose key this is; None when it is nobody's."""
-        if not 0 < len(presented) <= MAX_KEY_LENGTH:
-            return None
+    def check_key(self, presented: str, place: str = "") -> Caller | None:
+        """The caller whose key this is; None when it is nobody's.
+
+        A key that was used since the start is always let in. For others, a place that tried too many wrong ones waits.
+
+        Args:
+            presented: the key's text.
+            place: where the caller is, see `ism.app.attempts.place_of`.
+
+        Raises:
+            LockedOutError: there were too many wrong keys from this place.
+        """
+        caller = self._check_key(presented, place) if 0 < len(presented) <= MAX_KEY_LENGTH else None
+        if caller is None:
+            self.wrong(place)
+        return caller
+
+    def wrong(self, place: str) -> None:
+        """Count a wrong key, link or token.
+
+        Raises:
+            LockedOutError: there were too many from this place.
+        """
+        if wait := self._attempts.take(place):
+            raise LockedOutError("Too many wrong keys came from your address. Wait, then use the right one.", wait)
+        if self._attempts.wait_s(place) and not self._told.take(place):
+            _log.warning("Too many wrong keys from %s: it has to wait.", place or "this machine")
+            self._store.audit.append(Act("", "sign-in.locked", place))
+
+    def _check_key(self, presented: str, place: str) -> Caller | None:
         digest = _digest(presented)
         if hmac.compare_digest(digest, _digest(self.local_token)):
             return Caller("this machine", "admin")
         known = self._recall(digest)
         if known is None:
-            with self._checking:  # many connections may bring the same new key at once: one of them computes
-                known = self._recall(digest) or self._check_slowly(presented)
-                if known is not None:
-                    self._remember(digest, known)
+            if not self._checking.acquire(timeout=_TURN_S):  # one at a time: each run takes 64 MiB
+                raise LockedOutError("Too many new keys are being checked. Try again.", _TURN_S)
+            try:
+                known = self._recall(digest) or self._check_slowly(presented, place)
+            finally:
+                self._checking.release()
+            if known is not None:
+                self._remember(digest, known)
         return known if known is not None and self._still_active(known) else None
 
     # --- sessions ---
 
     def open_session(self, caller: Caller) -> str:
         """The cookie value of a new session."""
-        cookie = secrets.token_urlsafe(32)
-        now = time.monotonic()
-        with self._lock:
-            self._sessions = {key: session for key, session in self._sessions.items() if session.ends > now}
-            while len(self._sessions) >= _MOST_SESSIONS:
-                self._sessions.pop(next(iter(self._sessions)))
-            self._sessions[_digest(cookie)] = _Session(caller, now + SESSION_SECONDS)
-        return cookie
+        return self._sessions.open(caller)
 
     def check_link(self, token: str) -> Caller | None:
         """The administrator who holds the sign-in link's token."""
@@ -163,17 +190,13 @@ class Auth:
         return Caller("sign-in link", "admin") if right else None
 
     def check_session(self, cookie: str) -> Caller | None:
-        """The caller whose session this is; None when it has ended."""
-        with self._lock:
-            session = self._sessions.get(_digest(cookie))
-        if session is None or session.ends <= time.monotonic() or not self._still_active(session.caller):
-            return None
-        return session.caller
+        """The caller whose session this is; None when it, or the key that opened it, has ended."""
+        caller = self._sessions.find(cookie)
+        return caller if caller is not None and self._still_active(caller) else None
 
     def close_session(self, cookie: str) -> None:
         """End a session; nothing happens when it has ended already."""
-        with self._lock:
-            self._sessions.pop(_digest(cookie), None)
+        self._sessions.close(cookie)
 
     # --- within ---
 
@@ -202,6 +225,7 @@ class Auth:
                     raise ConfigurationError(
                         f"ISM_ADMIN_KEY: this key was revoked at {key.revoked_at:%Y-%m-%d %H:%M} UTC. Choose another."
                     )
+                self._remember(_digest(configured), Caller(key.name, key.role, key.key_id))
                 return
         for key in stored:
             if key.revoked_at is None:
@@ -209,7 +233,7 @@ class Auth:
         number = 1 + max((int(key.key_id.removeprefix(_ENVIRONMENT)) for key in stored), default=0)
         self._add(f"{_ENVIRONMENT}{number}", "ISM_ADMIN_KEY", "admin", configured)
 
-    def _check_slowly(self, presented: str) -> Caller | None:
+    def _check_slowly(self, presented: str, place: str) -> Caller | None:
         match = _KEY.fullmatch(presented)
         if match:
             try:
@@ -219,9 +243,19 @@ class Auth:
         else:
             candidates = [key for key in self._store.list_api_keys() if key.key_id.startswith(_ENVIRONMENT)]
         for key in candidates:
-            if key.revoked_at is None and self._matches(key, presented):
+            if key.revoked_at is None and self._matches_at(key, presented, place):
                 return Caller(key.name, key.role, key.key_id)
         return None
+
+    def _matches_at(self, key: ApiKey, presented: str, place: str) -> bool:
+        """`_matches`, so often only from one place for one key: who guesses at one does not lock out another."""
+        guessed = f"{place} {key.key_id}"
+        if wait := self._attempts.wait_s(guessed):
+            raise LockedOutError("Too many wrong keys came from your address. Wait, then use the right one.", wait)
+        if self._matches(key, presented):
+            return True
+        self._attempts.take(guessed)
+        return False
 
     def _matches(self, key: ApiKey, presented: str) -> bool:
         from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415 - as in `_hasher`

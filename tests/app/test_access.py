@@ -208,13 +208,18 @@ class TestAuth:
         assert application.auth.check_key(text) is None
 
     def test_sessions_end_after_their_time(self, application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-        from ism.app import auth as module
+        from ism.app import sessions
 
         now = [1000.0]
-        monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(sessions.time, "monotonic", lambda: now[0])
         caller = application.auth.check_link(application.auth.link_token)
         assert caller is not None
         cookie = application.auth.open_session(caller)
         assert application.auth.check_session(cookie) == caller
-        now[0] += module.SESSION_SECONDS + 1
+        for _ in range(sessions.SESSION_SECONDS // 3600):
+            assert application.auth.check_session(cookie) == caller
+            now[0] += 3600
         assert application.auth.check_session(cookie) is None
+        idle = application.auth.open_session(caller)
+        now[0] += sessions.IDLE_SECONDS + 1
+        assert application.auth.check_session(idle) is None

@@ -31,6 +31,7 @@ def api_router(tag: str) -> APIRouter:
         409: "It contradicts what is stored.",
         413: "The body is too large.",
         422: "A value cannot be used.",
+        429: "Too much at once; Retry-After says how long to wait.",
         503: "The engines are starting, or the store is busy.",
         507: "There is no room left to write; reading goes on.",
     }

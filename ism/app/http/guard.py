@@ -14,7 +14,8 @@ from starlette.requests import HTTPConnection, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ism.app.http.problems import RefusalError, problem_response
+from ism.app.attempts import Buckets, LockedOutError, place_of
+from ism.app.http.problems import RefusalError, of_error, problem_response, too_many
 from ism.domain.errors import IsmError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ FEEDBACK_PATHS = frozenset({"/api/feedback", "/api/feedback/batch"})
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/sign-in"})
 PUBLIC_FOLDER = "/static/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+VIEWERS_MAY_POST = frozenset({"/api/matches", "/matches", "/sign-out"})  # nothing else but reading, whatever is added
 _FORM_OVERHEAD = 64 * 1024  # boundaries and headers around an uploaded file
 _LINGER_SECONDS = 10.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -86,33 +88,45 @@ class Access:
 
     def __init__(self, app: ASGIApp, application: Application) -> None:
         self._app, self._application = app, application
+        rate = application.settings.caller_requests_per_s
+        self._rates = Buckets(2 * rate, rate) if rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or is_public(scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = await self._refusal(scope)
+        refusal = self._too_fast(place_of(scope["client"])) if is_public(scope["path"]) else await self._refusal(scope)
         await (self._app if refusal is None else refusal)(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Response | None:
-        headers = Headers(scope=scope)
-        auth = self._application.auth
+        headers, place = Headers(scope=scope), place_of(scope["client"])
         key, cookie = headers.get("x-api-key"), session_cookie(scope)
         caller: Caller | None = None
         try:
             if key is not None:
-                caller = await run_sync(auth.check_key, key)
+                caller = await run_sync(self._application.auth.check_key, key, place)
             elif cookie is not None:
-                caller = await run_sync(auth.check_session, cookie)
+                caller = await run_sync(self._application.auth.check_session, cookie)
+        except LockedOutError as error:
+            return of_error(error)
         except IsmError as error:
             return problem_response(503, str(error), headers={"Retry-After": "5"})
         if caller is None:
-            return _not_signed_in(scope, headers, key is not None)
-        if key is None and scope["method"] not in SAFE_METHODS and not same_origin(headers, scope["scheme"]):
-            return problem_response(403, "This request came from another site. Send it from the page, or with a key.")
+            return self._too_fast(place) or _not_signed_in(scope, headers, key is not None)
+        if scope["method"] not in SAFE_METHODS:
+            if key is None and not same_origin(headers, scope["scheme"]):
+                told = "This request came from another site. Send it from the page, or with a key."
+                return problem_response(403, told)
+            if caller.role == "viewer" and scope["path"] not in VIEWERS_MAY_POST:
+                return problem_response(403, "Your role is viewer, which only reads and matches. Use another key.")
         scope.setdefault("state", {})["caller"] = caller
-        return None
+        return self._too_fast(caller.key_id or caller.name)
+
+    def _too_fast(self, who: str) -> Response | None:
+        if self._rates is None or not (wait := self._rates.take(who)):
+            return None
+        return too_many("You send requests faster than this server takes them from one caller. Slow down.", wait)
 
 
 @dataclass(frozen=True)
@@ -209,6 +223,8 @@ def _add_headers(headers: MutableHeaders, scope: Scope) -> None:
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Referrer-Policy", _referrer_policy(scope))
+    if scope["scheme"] == "https":
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     # Static files are asked for again each time, cheaply by their tag: after an update no page wears old clothes.
     headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith(PUBLIC_FOLDER) else "no-store")
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from ism.app.attempts import LockedOutError
 from ism.domain.errors import (
     ArtifactError,
     BackupError,
@@ -39,6 +40,7 @@ _NAMES = {
     405: "method-not-allowed",
     409: "conflict",
     413: "too-large",
+    429: "too-many",
     415: "unsupported-media-type",
     422: "invalid-input",
     500: "internal-error",
@@ -143,6 +145,11 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
     ]
 
 
+def too_many(detail: str, wait_s: float) -> Response:
+    """A refusal of what comes too often, with the seconds to wait."""
+    return problem_response(429, detail, headers={"Retry-After": str(max(1, math.ceil(wait_s)))})
+
+
 def of_error(error: IsmError) -> Response:
     """One of our own errors as a response."""
     if isinstance(error, InvalidInputError):
@@ -154,6 +161,8 @@ def of_error(error: IsmError) -> Response:
             for row, column, value, reason in error.problems
         ]
         return problem_response(422, f"Nothing was imported: {error.total} cells cannot be used.", entries)
+    if isinstance(error, LockedOutError):
+        return too_many(str(error), error.wait_s)
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return problem_response(status, str(error))

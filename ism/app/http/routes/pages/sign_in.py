@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
-from ism.app.auth import SESSION_SECONDS, Caller
+from ism.app.attempts import place_of
+from ism.app.auth import Caller
 from ism.app.http.access import get_application
 from ism.app.http.guard import cookie_name, same_origin, session_cookie
 from ism.app.http.problems import RefusalError
 from ism.app.http.routes.pages.rendering import read_form, render
+from ism.app.sessions import SESSION_SECONDS
+from ism.domain.audit import Act
+from ism.domain.errors import StorageFullError
 
+_log = logging.getLogger("ism.http")
 router = APIRouter(include_in_schema=False)
 
 
@@ -21,11 +28,13 @@ async def sign_in(request: Request, token: str | None = None) -> Response:
     """The link's way in, or a form that takes a key."""
     if token is None:
         return render(request, "sign_in.html", wrong=None)
-    caller = get_application(request).auth.check_link(token)
+    auth = get_application(request).auth
+    caller = auth.check_link(token)
     if caller is None:
+        await run_sync(auth.wrong, place_of(request.scope["client"]))
         wrong = "This link is no longer valid: it changes with every start of the server. Use a newer link or a key."
         return render(request, "sign_in.html", 401, wrong=wrong)
-    return _signed_in(request, caller)
+    return await run_sync(_signed_in, request, caller, "link")
 
 
 @router.post("/sign-in")
@@ -35,10 +44,11 @@ async def sign_in_by_key(request: Request) -> Response:
         raise RefusalError(403, "This request came from another site. Sign in from the page itself.")
     key = (await read_form(request)).get("key", "")
     auth = get_application(request).auth
-    caller = await run_sync(auth.check_key, key.strip()) if isinstance(key, str) else None
+    place = place_of(request.scope["client"])
+    caller = await run_sync(auth.check_key, key.strip(), place) if isinstance(key, str) else None
     if caller is None:
         return render(request, "sign_in.html", 401, wrong="This key is not known, or was revoked.")
-    return _signed_in(request, caller)
+    return await run_sync(_signed_in, request, caller, "key")
 
 
 @router.post("/sign-out")
@@ -52,7 +62,13 @@ async def sign_out(request: Request) -> Response:
     return response
 
 
-def _signed_in(request: Request, caller: Caller) -> Response:
+def _signed_in(request: Request, caller: Caller, by: str) -> Response:
+    told = {"by": by, "from": place_of(request.scope["client"])}
+    act = Act(caller.name, "sign-in", caller.key_id or "", told)
+    try:
+        get_application(request).store.audit.append(act)
+    except StorageFullError:  # whoever is to free space must get in
+        _log.error("There is no room to note the sign-in of %s.", caller.name)
     response = RedirectResponse("/", 303)
     response.set_cookie(
         cookie_name(request.scope),
