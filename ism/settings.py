@@ -240,6 +240,16 @@ class Settings(BaseSettings):
         None, description="Apprise URLs, separated by commas, that get alerts; needs the extra 'alerts'."
     )
 
+    gnn_api_key: SecretStr | None = Field(
+        None, alias="GNN_API_KEY", description="Key that opens POST /api/engines/{name}/score and nothing else."
+    )
+    supabase_url: str | None = Field(
+        None, alias="SUPABASE_URL", description="Address of a Supabase project, whose tokens are then taken."
+    )
+    supabase_audience: str = Field("authenticated", description="Audience that a Supabase token must name.")
+    supabase_default_role: Literal["", "viewer", "operator", "admin", "service"] = Field(
+        "", description="Role of Supabase users without app_metadata.ism_role; none when empty."
+    )
     backup_interval_s: int = Field(
         3600, ge=60, le=MOST_INTERVAL_S, description="Time between two backups of a server, in seconds."
     )
@@ -250,6 +260,11 @@ class Settings(BaseSettings):
     backup_dir: Path | None = Field(
         None, description="Folder of backups, best on another disk; 'backups' in data_dir when unset."
     )
+
+    @field_validator("gnn_api_key", "supabase_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("admin_key")
     @classmethod

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from ism.app.attempts import Buckets, LockedOutError
 from ism.app.sessions import Sessions
 from ism.domain.audit import Act
-from ism.domain.errors import ConfigurationError, ConflictError, InvalidInputError, NotFoundError
+from ism.domain.errors import ConfigurationError, ConflictError, InvalidInputError, IsmError, NotFoundError
 from ism.storage import ROLES, SYSTEM, ApiKey, Role, Store
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ RECHECK = 30.0
 MOST_ATTEMPTS = 10  # wrong ones that a place has at once
 ATTEMPT_SECONDS = 6.0  # after which it has another one
 MAX_KEY_LENGTH = 512
+_LEAST_LENGTH = 16
 _MOST_REMEMBERED = 10_000
 _TURN_S = 5.0
 _ENVIRONMENT = "environment-"
@@ -49,19 +50,26 @@ class Caller:
     key_id: str | None = None
 
 
+class NoRoleError(IsmError):
+    """Somebody is known, but has no role here."""
+
+
 class Auth:
     """Checks keys and sessions; every method may be called from any thread.
 
     Args:
         store: keeps the hashes.
+        engine_key: opens the scores of single engines; see `check_engine_key`.
 
     Attributes:
         local_token: what a command line on this machine presents; new in every process.
         link_token: what the sign-in link carries; new in every process.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, engine_key: str | None = None) -> None:
         self._store = store
+        self._engine_key = None if engine_key is None else _digest(engine_key)
+        self._weak = len(engine_key or "") < _LEAST_LENGTH
         self._lock = threading.Lock()
         self._hashing = threading.Lock()  # one at a time: each run takes 64 MiB
         self._checking = threading.Lock()
@@ -149,6 +157,13 @@ class Auth:
         if caller is None:
             self.wrong(place)
         return caller
+
+    def check_engine_key(self, presented: str, place: str = "") -> Caller | None:
+        """Whoever holds ``GNN_API_KEY``; a short one is not looked at from a place that tried too many wrong keys."""
+        if self._engine_key is None or (self._weak and self._attempts.wait_s(place)):
+            return None
+        right = hmac.compare_digest(_digest(presented), self._engine_key)
+        return Caller("GNN_API_KEY", "service") if right else None
 
     def wrong(self, place: str) -> None:
         """Count a wrong key, link or token.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ism.app.backups import BackupService
     from ism.app.monitoring import Monitoring
     from ism.app.retraining import Retraining
+    from ism.app.supabase import SupabaseTokens
     from ism.app.tuning import Tuning
     from ism.data.build import BuiltMarket
     from ism.data.imports.importer import ImportReport
@@ -97,7 +98,7 @@ class Application:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.settings, self.store, self.encoder = settings, store, encoder
-        self.auth = Auth(store)
+        self.auth = Auth(store, settings.gnn_api_key.get_secret_value() if settings.gnn_api_key else None)
         self.feedback = AIFeedbackOrchestrator(store, settings, encoder, clock)
         self.feedback.follow = self._teach
         self._make_matcher = make_matcher
@@ -279,6 +280,15 @@ class Application:
         prefix = "engine:"
         states = {name: state for name, state in self.matcher.status().items() if name.startswith(prefix)}
         return [{"name": name.removeprefix(prefix), **state} for name, state in states.items()]
+
+    @cached_property
+    def tokens(self) -> SupabaseTokens | None:
+        """Checks tokens of the Supabase project that is set."""
+        if self.settings.supabase_url is None:
+            return None
+        from ism.app.supabase import SupabaseTokens  # noqa: PLC0415 - only where a project is set
+
+        return SupabaseTokens(self.settings)
 
     @cached_property
     def backups(self) -> BackupService:

@@ -184,8 +184,9 @@ def _run(url: URL, program: str, *arguments: str) -> None:
     found = shutil.which(program)
     if found is None:
         raise ConfigurationError(f"{program}: it is not on PATH. Install the client programs of PostgreSQL.")
-    given = {"PGPORT": url.port, "PGUSER": url.username, "PGPASSWORD": url.password, "PGDATABASE": url.database}
-    given |= {"PGHOST": url.host} | {_PASSED[name]: url.query[name] for name in _PASSED if name in url.query}
+    given: dict[str, object] = {"PGHOST": url.host, "PGPORT": url.port, "PGDATABASE": url.database}
+    given |= {"PGUSER": url.username, "PGPASSWORD": url.password}
+    given |= {_PASSED[name]: url.query[name] for name in _PASSED if name in url.query}
     environment = {**os.environ, **{name: str(value) for name, value in given.items() if value}}
     try:
         done = subprocess.run(

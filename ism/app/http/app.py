@@ -78,6 +78,7 @@ def create_app(application: Application, orchestrator: ProductionOrchestrator | 
         redirect_slashes=False,
     )
     app.state.application = application
+    _ = application.tokens  # a wrong SUPABASE_URL is told now, not to the first caller
     app.state.orchestrator = supervision
     app.state.flows = flows
     app.state.pulse = Pulse(partial(marks, application))

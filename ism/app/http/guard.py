@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ism.app.attempts import Buckets, LockedOutError, place_of
+from ism.app.auth import NoRoleError
 from ism.app.http.problems import RefusalError, of_error, problem_response, too_many
 from ism.domain.errors import IsmError
 
@@ -27,6 +29,7 @@ FEEDBACK_PATHS = frozenset({"/api/feedback", "/api/feedback/batch"})
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/sign-in"})
 PUBLIC_FOLDER = "/static/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+ENGINE_SCORE = re.compile(r"/api/engines/[^/]+/score")
 VIEWERS_MAY_POST = frozenset({"/api/matches", "/matches", "/sign-out"})  # nothing else but reading, whatever is added
 _FORM_OVERHEAD = 64 * 1024  # boundaries and headers around an uploaded file
 _LINGER_SECONDS = 10.0
@@ -101,27 +104,38 @@ class Access:
 
     async def _refusal(self, scope: Scope) -> Response | None:
         headers, place = Headers(scope=scope), place_of(scope["client"])
-        key, cookie = headers.get("x-api-key"), session_cookie(scope)
-        caller: Caller | None = None
+        by_header = "x-api-key" in headers or _bearer(headers) is not None
         try:
-            if key is not None:
-                caller = await run_sync(self._application.auth.check_key, key, place)
-            elif cookie is not None:
-                caller = await run_sync(self._application.auth.check_session, cookie)
+            caller = await self._caller(scope, headers, place)
         except LockedOutError as error:
             return of_error(error)
+        except NoRoleError as error:
+            return problem_response(403, str(error))
         except IsmError as error:
             return problem_response(503, str(error), headers={"Retry-After": "5"})
         if caller is None:
-            return self._too_fast(place) or _not_signed_in(scope, headers, key is not None)
-        if scope["method"] not in SAFE_METHODS:
-            if key is None and not same_origin(headers, scope["scheme"]):
-                told = "This request came from another site. Send it from the page, or with a key."
-                return problem_response(403, told)
-            if caller.role == "viewer" and scope["path"] not in VIEWERS_MAY_POST:
-                return problem_response(403, "Your role is viewer, which only reads and matches. Use another key.")
+            return self._too_fast(place) or _not_signed_in(scope, headers, by_header)
+        refusal = _not_allowed(scope, headers, caller, by_header)
+        if refusal is not None:
+            return refusal
         scope.setdefault("state", {})["caller"] = caller
         return self._too_fast(caller.key_id or caller.name)
+
+    async def _caller(self, scope: Scope, headers: Headers, place: str) -> Caller | None:
+        """Who a key, a token or a session belongs to, in this order; what comes first decides alone."""
+        auth, key, token = self._application.auth, headers.get("x-api-key"), _bearer(headers)
+        if key is not None:
+            if ENGINE_SCORE.fullmatch(scope["path"]) and (caller := auth.check_engine_key(key, place)) is not None:
+                return caller
+            return await run_sync(auth.check_key, key, place)
+        if token is not None:
+            tokens = self._application.tokens
+            found = None if tokens is None else await run_sync(tokens.check, token)
+            if found is None:
+                await run_sync(auth.wrong, place)
+            return found
+        cookie = session_cookie(scope)
+        return None if cookie is None else await run_sync(auth.check_session, cookie)
 
     def _too_fast(self, who: str) -> Response | None:
         if self._rates is None or not (wait := self._rates.take(who)):
@@ -194,6 +208,12 @@ class BodyLimit:
             await _refuse_large(limit, None if waits else receive, send)
 
 
+def _bearer(headers: Headers) -> str | None:
+    """The token of an ``Authorization`` header."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 def is_public(path: str) -> bool:
     """Whether a path needs neither key nor session."""
     return path in PUBLIC_PATHS or path.startswith(PUBLIC_FOLDER)
@@ -237,6 +257,17 @@ def _referrer_policy(scope: Scope) -> str:
     connection = HTTPConnection(scope)
     hidden = connection.url.scheme == "http" and connection.url.hostname not in _LOOPBACK
     return "same-origin" if hidden and not scope["path"].startswith("/api/") else "no-referrer"
+
+
+def _not_allowed(scope: Scope, headers: Headers, caller: Caller, by_header: bool) -> Response | None:
+    """Whether a change may be asked for at all; what each role may do is told by `ism.app.http.access.only`."""
+    if scope["method"] in SAFE_METHODS:
+        return None
+    if not by_header and not same_origin(headers, scope["scheme"]):
+        return problem_response(403, "This request came from another site. Send it from the page, or with a key.")
+    if caller.role == "viewer" and scope["path"] not in VIEWERS_MAY_POST:
+        return problem_response(403, "Your role is viewer, which only reads and matches. Use another key.")
+    return None
 
 
 def _not_signed_in(scope: Scope, headers: Headers, wrong_key: bool) -> Response:

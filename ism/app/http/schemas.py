@@ -217,6 +217,23 @@ class MatchRequest(_Input):
         return self
 
 
+class EngineQuestion(_Input):
+    """What does one engine say of an offer? Exactly one of: an offer, the identifier of a listed one."""
+
+    offer: OfferIn | None = None
+    offer_id: Identifier | None = None
+    receivers: list[Identifier] | None = Field(
+        None, max_length=10_000, description="Companies, or sectors as ``nace:23.51``; all when left out."
+    )
+    top: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 20
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if (self.offer is None) == (self.offer_id is None):
+            raise PydanticCustomError("one_question", "give exactly one of offer, offer_id")
+        return self
+
+
 class KeyIn(_Input):
     """A new API key."""
 
