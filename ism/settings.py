@@ -218,7 +218,7 @@ class Settings(BaseSettings):
         lt=1,
         description="Share of raters, the most influential ones, without whom a model must still be better.",
     )
-    mlflow_tracking_uri: str | None = Field(
+    mlflow_tracking_uri: SecretStr | None = Field(
         None, description="MLflow server, or database, to which retraining jobs are logged; none when empty."
     )
     retraining_auto_deploy: bool = Field(True, description="Whether what passed the gate goes on by itself.")
@@ -243,6 +243,18 @@ class Settings(BaseSettings):
     gnn_api_key: SecretStr | None = Field(
         None, alias="GNN_API_KEY", description="Key that opens POST /api/engines/{name}/score and nothing else."
     )
+    deepseek_api_key: SecretStr | None = Field(
+        None,
+        alias="DEEPSEEK_API_KEY",
+        description="Key of a language model that adds a narrative to explanations; none when unset.",
+    )
+    narrative_url: str = Field(
+        "https://api.deepseek.com", description="Address of its chat-completions interface, as OpenAI's."
+    )
+    narrative_model: str = Field("deepseek-chat", description="Name of the language model.")
+    narrative_timeout_s: Annotated[float, Field(gt=0, le=120)] = Field(
+        10.0, description="Longest wait for a narrative, in seconds; the answer goes out without it then."
+    )
     supabase_url: str | None = Field(
         None, alias="SUPABASE_URL", description="Address of a Supabase project, whose tokens are then taken."
     )
@@ -251,7 +263,7 @@ class Settings(BaseSettings):
         "", description="Role of Supabase users without app_metadata.ism_role; none when empty."
     )
     backup_interval_s: int = Field(
-        3600, ge=60, le=MOST_INTERVAL_S, description="Time between two backups of a server, in seconds."
+        3600, ge=1, le=MOST_INTERVAL_S, description="Time between two backups of a server, in seconds."
     )
     caller_requests_per_s: float = Field(
         600.0, ge=0, description="Requests a second that one caller may send, twice as many at once; 0 for no limit."
@@ -261,7 +273,7 @@ class Settings(BaseSettings):
         None, description="Folder of backups, best on another disk; 'backups' in data_dir when unset."
     )
 
-    @field_validator("gnn_api_key", "supabase_url", mode="before")
+    @field_validator("gnn_api_key", "deepseek_api_key", "supabase_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

@@ -12,13 +12,18 @@ if TYPE_CHECKING:
 
 
 def answer(application: Application, question: MatchRequest) -> MatchResult:
-    """The ranked receivers.
+    """The ranked receivers, with a narrative where a language model is set and nobody declined it.
 
     Raises:
         InvalidInputError: a value cannot be used.
         NotFoundError: there is no such listing.
         EngineError: the engines are not ready.
     """
+    result = _ranked(application, question)
+    return result if question.narrative is False else application.narrator.tell(result)
+
+
+def _ranked(application: Application, question: MatchRequest) -> MatchResult:
     if question.seller is not None and question.buyer is not None:
         buyer = question.buyer.company("buyer")
         return application.match_pair(buyer, question.buyer.needs(buyer.company_id), question.seller.offers())

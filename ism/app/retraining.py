@@ -123,7 +123,11 @@ class Retraining:
     def _finish(self, job_id: str) -> None:
         if self._mlflow is not None:
             job = self.pipeline.job(job_id)
-            try_log_job(self._mlflow, job, [look for look in self._looks(job.model_name) if look.job_id == job_id])
+            try_log_job(
+                self._mlflow.get_secret_value(),
+                job,
+                [look for look in self._looks(job.model_name) if look.job_id == job_id],
+            )
         with suppress(NotFoundError):  # a job that nobody's feedback asked for
             self._triggering.finish(job_id)
 

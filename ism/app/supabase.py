@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ism.app.auth import Caller, NoRoleError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jwt import PyJWK
 
     from ism.settings import Settings
+    from ism.storage import Role
 
 KEPT_S = 600.0
 STALE_S = 3600.0  # for so long after its last fetch a key set is used while the project does not answer
@@ -111,7 +112,7 @@ class SupabaseTokens:
                 f"You are signed in, but have no role here. Set app_metadata.{_ROLE_CLAIM} of the user to one of "
                 f"{', '.join(ROLES)}, or ISM_SUPABASE_DEFAULT_ROLE."
             )
-        return Caller(f"supabase:{subject}", role)
+        return Caller(f"supabase:{subject}", cast("Role", role))
 
     def _key(self, key_id: str) -> PyJWK | None:
         with self._lock:  # one fetch at a time; the others find its result

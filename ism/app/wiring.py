@@ -25,6 +25,7 @@ from ism.storage import DEFAULT_DATASET, Store, open_store
 if TYPE_CHECKING:
     from ism.app.backups import BackupService
     from ism.app.monitoring import Monitoring
+    from ism.app.narrative import Narrator
     from ism.app.retraining import Retraining
     from ism.app.supabase import SupabaseTokens
     from ism.app.tuning import Tuning
@@ -280,6 +281,13 @@ class Application:
         prefix = "engine:"
         states = {name: state for name, state in self.matcher.status().items() if name.startswith(prefix)}
         return [{"name": name.removeprefix(prefix), **state} for name, state in states.items()]
+
+    @cached_property
+    def narrator(self) -> Narrator:
+        """Adds the text of a language model, where one is set."""
+        from ism.app.narrative import Narrator  # noqa: PLC0415 - only where something is explained
+
+        return Narrator(self.settings)
 
     @cached_property
     def tokens(self) -> SupabaseTokens | None:

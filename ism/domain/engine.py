@@ -7,7 +7,9 @@ from typing import Any, Literal
 from ism.domain.errors import InvalidInputError
 
 FusionModelType = Literal["weighted_sum", "ml_model", "ensemble"]
-ReasonKind = Literal["rule", "precedent", "similarity", "sector", "distance", "quantity", "price", "hazard"]
+ReasonKind = Literal[
+    "rule", "precedent", "similarity", "sector", "distance", "quantity", "price", "hazard", "generated"
+]
 
 
 def _now() -> datetime:

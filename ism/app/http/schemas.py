@@ -206,6 +206,9 @@ class MatchRequest(_Input):
     buyer: PartyIn | None = None
     top: Top = 20
     filters: FiltersIn | None = None
+    narrative: bool | None = Field(
+        None, description="False declines the text of a language model, where the server has one set."
+    )
 
     @model_validator(mode="after")
     def _one_question(self) -> Self:

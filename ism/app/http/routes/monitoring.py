@@ -13,6 +13,7 @@ from fastapi import Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ism.app.http.access import MAY_MANAGE, MAY_WRITE, App, api_router, get_caller
+from ism.domain.audit import Act
 from ism.domain.errors import InvalidInputError
 from ism.monitoring import alerts
 from ism.monitoring.dashboard import Span
@@ -167,9 +168,12 @@ def list_rules(application: App) -> dict[str, list[Json]]:
 
 
 @router.patch("/api/alert-rules/{name}", dependencies=MAY_MANAGE, summary="Change an alert rule")
-def change_rule(name: Name, wanted: RuleIn, application: App) -> Json:
+def change_rule(name: Name, wanted: RuleIn, application: App, request: Request) -> Json:
     """The rule."""
-    return application.monitoring.rules.change(name, wanted.model_dump(exclude_none=True)).as_dict()
+    values = wanted.model_dump(exclude_none=True)
+    changed = application.monitoring.rules.change(name, values)
+    application.store.audit.append(Act(get_caller(request).name, "alert-rule.change", name, values))
+    return changed.as_dict()
 
 
 @router.get("/metrics", summary="Measurements for Prometheus", response_class=Response)

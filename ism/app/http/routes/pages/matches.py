@@ -36,7 +36,9 @@ async def try_match(request: Request) -> Response:
     if form.offer is None:
         return _page(request, 422, form=form, answer=None)
     try:
-        result = await run_sync(get_application(request).match, form.offer, _TOP)
+        application = get_application(request)
+        result = await run_sync(application.match, form.offer, _TOP)
+        result = await run_sync(application.narrator.tell, result)
     except (EngineError, InvalidInputError) as error:
         return _page(request, 503, form=form, answer=None, failure=str(error))
     may_tell = get_caller(request).role in WRITERS
