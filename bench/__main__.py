@@ -30,6 +30,7 @@ RUNS = (
     "simulation",
     "pages",
     "monitoring",
+    "backup",
 )
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 
