@@ -36,6 +36,7 @@ from ism.fusion.registry import FusionRegistry
 from ism.fusion.retrieve import retrieve
 from ism.fusion.store import load_fusion, versions
 from ism.fusion.weighted_sum import DEFAULT_WEIGHTS
+from ism.monitoring.requests import EngineTimes
 from ism.retraining.opening import registry_of
 from ism.settings import Settings
 from ism.storage import Store
@@ -89,6 +90,7 @@ class MatchService:
 
     Attributes:
         watch: what is seen of a challenger.
+        engine_times: how long each engine takes to score an offer.
     """
 
     def __init__(
@@ -107,7 +109,7 @@ class MatchService:
         self._names = _weighed() if settings.fusion_enabled else [ALONE]
         self._promoted = DeployedModels(registry_of(store, settings), encoder, self._names)
         self._base: Arm | None = None
-        self.watch = Watch()
+        self.watch, self.engine_times = Watch(), EngineTimes()
         self._refreshing = threading.Lock()
         self._serving: _Serving | None = None
         self._staged = staged
@@ -348,6 +350,7 @@ class MatchService:
             note = "No receiver passes the filters." if serving.built.market.receivers.ids else "The market is empty."
             return self._result(serving, offer, offers, rows, scores, [], (note,))
         scores = serving.fusion.score(serving.built.market, offers, rows)
+        self.engine_times.add(scores.seconds)
         sure = sureness(serving.conformal, serving.built.market, rows, scores.final[0])
         places = _shown(scores.final[0], rows, serving.built, top)
         return self._result(serving, offer, offers, rows, scores, places, sure)

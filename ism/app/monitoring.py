@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ism.engines import catalog
 from ism.feedback.limits import rules_from
 from ism.monitoring.alerts import AlertJudge, AlertRules
-from ism.monitoring.dashboard import Dashboard
+from ism.monitoring.dashboard import HEALTH, Dashboard, health_score
 from ism.monitoring.delivery import Delivery, channels_of
 from ism.monitoring.drift import DriftWatch
-from ism.monitoring.metrics import Collector, SystemSampler, exposition
-from ism.monitoring.quality import QualityMeter
-from ism.monitoring.requests import RequestLog
+from ism.monitoring.metrics import Collector, SystemSampler, exposition, points
+from ism.monitoring.quality import FUSION, QualityMeter
+from ism.monitoring.requests import EngineTimes, RequestLog, RequestTotals
 
 if TYPE_CHECKING:
     from ism.domain.engine import FusionModel
@@ -36,6 +36,7 @@ class Monitoring:
     Args:
         settings: where alerts are delivered.
         store: keeps everything; is not closed.
+        engine_times: where the engines' times are counted; None while nothing matches.
 
     Attributes:
         requests: counts what the server answers.
@@ -44,20 +45,31 @@ class Monitoring:
         collector: measures once a minute after its `start`.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, engine_times: Callable[[], EngineTimes | None] = lambda: None
+    ) -> None:
         models = catalog.names()
-        self._store = store
+        self._store, self._engine_times = store, engine_times
         self.requests, self.rules, self.dashboard = RequestLog(), AlertRules(store), Dashboard(store, models)
         judge = AlertJudge(store, self.rules)
         delivery = Delivery(store, channels_of(settings))
         turns: dict[str, Callable[[datetime], object]] = {
-            "quality": QualityMeter(store, rules_from(settings), models).turn,
+            "quality": QualityMeter(store, rules_from(settings), models, self._times).turn,
             "drift": DriftWatch(store).turn,
             "alerts": judge.judge,
+            "health": self._health,
             "delivery": delivery.deliver,
         }
         sampler = SystemSampler(self.requests, existing(settings.data_dir))
         self.collector = Collector(store, sampler, turns)
+
+    def _times(self) -> dict[str, RequestTotals]:
+        found = self._engine_times()
+        return {**(found.totals() if found else {}), FUSION: self.requests.matches.totals()}
+
+    def _health(self, now: datetime) -> None:
+        alerts = [alert.as_dict() for alert in self._store.monitoring.alerts(resolved=False, limit=1000)]
+        self._store.monitoring.add_metrics(points({HEALTH: health_score(alerts)}, now), now)
 
     def exposition(self) -> str:
         """All measurements in Prometheus' text format."""

@@ -310,7 +310,7 @@ class Application:
         """Measurements, alerts and what the dashboard shows; `Monitoring.collector` measures once it was started."""
         from ism.app.monitoring import Monitoring  # noqa: PLC0415 - numpy only where something is served
 
-        return Monitoring(self.settings, self.store)
+        return Monitoring(self.settings, self.store, lambda: getattr(self._made, "engine_times", None))
 
     @cached_property
     def fusion(self) -> AIFusionLayer:

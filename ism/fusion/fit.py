@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -27,12 +28,14 @@ class FusedScores:
     Attributes:
         contributions: by engine; they add up to ``final``.
         probabilities: calibrated, by engine.
+        seconds: that each engine took.
     """
 
     final: Floats
     confidence: Floats
     contributions: dict[str, Floats]
     probabilities: dict[str, Floats]
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,7 +64,11 @@ class FittedFusion:
 
         An engine that the method does not weigh, since it came later, has no say until a method is learnt with it.
         """
-        scores = {name: engine.score(market, offers, rows) for name, engine in self.engines.items()}
+        scores, seconds = {}, {}
+        for name, engine in self.engines.items():
+            started = time.perf_counter()
+            scores[name] = engine.score(market, offers, rows)
+            seconds[name] = time.perf_counter() - started
         probabilities = {
             name: open_world(market, given, rows, self.calibrations.get(name, Calibration()))
             for name, given in scores.items()
@@ -69,7 +76,7 @@ class FittedFusion:
         method = self.fuses_by()
         weighed = {name: values for name, values in probabilities.items() if name in method.weights}
         fused = method.fuse(weighed)
-        return FusedScores(fused.final, agreement(weighed, method.weights), fused.contributions, probabilities)
+        return FusedScores(fused.final, agreement(weighed, method.weights), fused.contributions, probabilities, seconds)
 
 
 def open_world(market: Market, scores: Floats, rows: Rows | None, calibration: Calibration) -> Floats:

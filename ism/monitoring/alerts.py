@@ -34,7 +34,7 @@ DEFAULTS: tuple[AlertRule, ...] = (
         "warning",
         "The processor is in use at {value:.0f} %.",
         "See which jobs run; cancel or postpone retraining and tuning, or give the machine more cores.",
-        "/system?panel=cpu",
+        "/system?range=24h#panel-cpu",
     ),
     AlertRule(
         "memory",
@@ -47,7 +47,7 @@ DEFAULTS: tuple[AlertRule, ...] = (
         "critical",
         "Memory is in use at {value:.0f} %.",
         "See which jobs run; cancel the largest, or give the machine more memory before the system ends processes.",
-        "/system?panel=memory",
+        "/system?range=24h#panel-memory",
     ),
     AlertRule(
         "disk",
@@ -60,7 +60,7 @@ DEFAULTS: tuple[AlertRule, ...] = (
         "critical",
         "The disk of the data folder is {value:.0f} % full.",
         "Move backups away or enlarge the disk: at 100 % nothing new can be stored.",
-        "/system?panel=disk",
+        "/system?range=30d#panel-disk",
     ),
     AlertRule(
         "error_rate",
@@ -73,7 +73,7 @@ DEFAULTS: tuple[AlertRule, ...] = (
         "critical",
         "{value:.1f} % of requests fail.",
         "Read the server's log of these minutes, and the state of the components.",
-        "/system?panel=errors",
+        "/system?range=24h#panel-errors",
     ),
     AlertRule(
         "latency",
@@ -86,7 +86,7 @@ DEFAULTS: tuple[AlertRule, ...] = (
         "warning",
         "Of a hundred requests the slowest five take {value:.1f} s or more.",
         "See whether processor or memory is short, and which jobs run beside the server.",
-        "/system?panel=latency",
+        "/system?range=24h#panel-latency",
         "cpu",
     ),
     AlertRule(
@@ -100,7 +100,7 @@ DEFAULTS: tuple[AlertRule, ...] = (
         "critical",
         "{model} is at {value:.0%} of the quality that it was promoted with.",
         "Compare its versions and roll back to the one before, or ask for a retraining.",
-        "/models?model={model}",
+        "/models?model={model}&range=90d#panel-accuracy",
     ),
 )
 
@@ -200,13 +200,18 @@ class AlertJudge:
             return
         since = now - timedelta(minutes=rule.for_minutes)
         found = self._store.monitoring.metrics([name], since, now + timedelta(seconds=1), 60)
-        if alert is None and holds(rule, found):
+        if alert is None and holds(rule, found) and not self._just_ended(cause, since):
             self._open(rule, cause, model, found[-1].mean, now)
         elif alert is not None and has_ended(rule, found):
             self._resolve(alert, now)
         elif alert is not None and found:
             values = {"value": found[-1].mean, "updated_at": now}
             self._store.monitoring.change_alert(alert.alert_id, values)
+
+    def _just_ended(self, cause: str, since: datetime) -> bool:
+        """Whether somebody resolved it within the duration: it opens again only where it holds anew."""
+        past = self._store.monitoring.alerts(resolved=True, limit=200)
+        return any(a.cause == cause and a.resolved_at is not None and a.resolved_at > since for a in past)
 
     def _open(self, rule: AlertRule, cause: str, model: str, value: float, now: datetime) -> None:
         past = self._store.monitoring.alerts(resolved=True, limit=200)
@@ -270,6 +275,15 @@ def acknowledge(store: Store, alert_id: str, by: str) -> Alert:
     now = datetime.now(UTC)
     values = {"state": "acknowledged", "acknowledged_at": now, "acknowledged_by": by, "updated_at": now}
     return store.monitoring.change_alert(alert_id, values)
+
+
+def resolve(store: Store, alert_id: str, by: str, now: datetime | None = None) -> Alert:
+    """Say that its cause is gone; where it is not, it opens again after its duration. Errors as `acknowledge`."""
+    now = now or datetime.now(UTC)
+    return store.monitoring.change_alert(
+        alert_id,
+        {"state": "resolved", "resolved_at": now, "updated_at": now, "acknowledged_at": now, "acknowledged_by": by},
+    )
 
 
 def silence(store: Store, alert_id: str, minutes: int) -> Alert:

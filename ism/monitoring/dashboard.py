@@ -15,12 +15,13 @@ from ism.domain.retraining import ENDED
 from ism.monitoring.drift import DriftWatch
 from ism.monitoring.forecast import days_until, forecast
 from ism.monitoring.metrics import SYSTEM
-from ism.monitoring.quality import FUSION, LEAST_REQUESTS
+from ism.monitoring.quality import ESTIMATE, FUSION, LEAST_REQUESTS
 
 if TYPE_CHECKING:
     from ism.storage import Store
 
 Json = dict[str, Any]
+HEALTH = "health_score"  # the metric
 AI_FIELDS = {
     "accuracy": "accuracy",
     "latency": "latency",
@@ -28,7 +29,7 @@ AI_FIELDS = {
     "confidence": "confidence",
     "feedback_score": "feedback_score",
 }
-MORE_AI_FIELDS = ("n", "low", "high", "calibration", "coverage", "relative_quality")
+MORE_AI_FIELDS = ("n", "low", "high", "calibration", "coverage", "relative_quality", *ESTIMATE)
 _SYSTEM_FIELDS = {
     "cpu_usage": "cpu_percent",
     "memory_usage": "memory_percent",
@@ -40,8 +41,7 @@ _SYSTEM_FIELDS = {
 }
 _WHY = {
     "accuracy": f"Fewer than {LEAST_REQUESTS} requests of the window have good and bad matured labels.",
-    "latency": "No match was asked for in this time."
-    " An engine by itself is not timed: an answer waits for all of them.",
+    "latency": "No match was asked for in the hour before, or since the start.",
     "throughput": "Models are measured once an hour; no measurement lies in this time.",
     "confidence": "Confidence is one of the fused answer, and nothing was shown in this time.",
     "feedback_score": "No rating that counts names this model.",
@@ -143,8 +143,6 @@ class Dashboard:
         if model not in self.models():
             raise NotFoundError("model", model)
         names = {name: f"model.{name}:{model}" for name in (*AI_FIELDS, *MORE_AI_FIELDS)}
-        if model == FUSION:
-            names["latency"] = "match_latency_p95_s"
         rows = self._table(names, span, f"model.throughput:{model}")
         return [{**row, "missing": {name: _WHY[name] for name in AI_FIELDS if row[name] is None}} for row in rows]
 

@@ -93,12 +93,16 @@ class Collector:
         turns: called after each write with the moment of it, such as the judging of alert rules; what one raises is
             logged and stops neither the others nor the next turn.
         seconds: between two writes.
+
+    Attributes:
+        turns: how many there were.
     """
 
     def __init__(
         self, store: Store, sampler: SystemSampler, turns: Mapping[str, Turn], seconds: float = float(RAW_S)
     ) -> None:
-        self._store, self._sampler, self._turns, self._seconds = store, sampler, turns, seconds
+        self._store, self._sampler, self._jobs, self._seconds = store, sampler, turns, seconds
+        self.turns = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: str | None = None
@@ -139,13 +143,14 @@ class Collector:
         moment = now or datetime.now(UTC)
         self._store.monitoring.add_metrics(points(self._sampler.read(self._seconds), moment), moment)
         self._kept_at = time.monotonic()
-        for name, turn in self._turns.items():
+        for name, turn in self._jobs.items():
             try:
                 turn(moment)
             except IsmError as error:
                 _log.warning("Monitoring: %s failed: %s", name, error)
             except Exception:  # noqa: BLE001 - one part that fails must not blind the others
                 _log.exception("Monitoring: %s failed.", name)
+        self.turns += 1
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):

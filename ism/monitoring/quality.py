@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,7 +13,9 @@ import numpy as np
 from ism.domain.monitoring import MetricPoint
 from ism.engines.metrics import ndcg
 from ism.feedback.evidence import MaturedLabels, matured_labels
+from ism.monitoring.live_quality import Estimate, estimate, labelled_shares, lists_of
 from ism.monitoring.metrics import points
+from ism.monitoring.requests import RequestTotals
 from ism.retraining.calibration_error import calibration_error
 
 if TYPE_CHECKING:
@@ -21,8 +24,11 @@ if TYPE_CHECKING:
     from ism.storage import Store
 
 WINDOW = timedelta(days=28)
+FRESH = timedelta(days=7)
 FUSION = "fusion"
+ESTIMATE = ("estimate", "estimate_low", "estimate_high", "estimate_error")  # metrics of `live_estimate`
 LEAST_REQUESTS = 20  # with fewer no accuracy is told: its interval would span most of 0..1
+_LISTS = 1000  # the latest of each kind that an estimate reads
 _Z = 1.959964  # two-sided 95 %
 
 
@@ -55,7 +61,7 @@ def model_quality(labels: MaturedLabels, model: str) -> Quality:
     known = np.isfinite(scores)
     coverage = float(known.mean()) if len(labels) else None
     error = calibration_error(np.clip(scores[known], 0.0, 1.0), labels.label[known]) if known.any() else None
-    values = _per_request(labels.take(known), scores[known])
+    values = np.asarray(list(accuracy_by_request(labels.take(known), scores[known]).values()), np.float64)
     if len(values) < LEAST_REQUESTS:
         why = f"{len(values)} requests have good and bad matured labels; {LEAST_REQUESTS} are needed."
         return Quality(len(values), None, None, None, error, coverage, why)
@@ -63,16 +69,43 @@ def model_quality(labels: MaturedLabels, model: str) -> Quality:
     return Quality(len(values), mean, max(0.0, mean - half), min(1.0, mean + half), error, coverage, None)
 
 
-def _per_request(labels: MaturedLabels, scores: Floats) -> Floats:
+def accuracy_by_request(labels: MaturedLabels, scores: Floats) -> dict[str, float]:
+    """Request -> nDCG@10 of its labelled receivers by some scores; only where they are good and bad."""
     order = np.argsort(labels.request_id.astype(str), kind="stable")
     names = labels.request_id[order].astype(str)
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]]) if len(names) else np.empty(0, np.intp)
-    found = []
+    found = {}
     for rows in np.split(order, starts[1:]):
         good = np.flatnonzero(labels.label[rows] >= 0.5)
         if 0 < len(good) < len(rows):
-            found.append(ndcg(scores[rows], good))
-    return np.asarray(found, np.float64)
+            found[str(labels.request_id[rows[0]])] = ndcg(scores[rows], good)
+    return found
+
+
+def live_estimate(store: Store, labels: MaturedLabels, model: str, now: datetime) -> Estimate:
+    """Accuracy of what was shown in the last week, before its labels mature; see `ism.monitoring.live_quality`.
+
+    Args:
+        store: holds what was shown.
+        labels: of the latest matured window.
+        model: an engine, or `FUSION`.
+        now: end of the week.
+    """
+    engine = None if model == FUSION else model
+    latest: dict[str, np.datetime64] = {}
+    for request, at in zip(labels.request_id, labels.matured_at, strict=True):
+        latest[str(request)] = max(at, latest.get(str(request), at))
+    requests = sorted(latest, key=lambda request: (latest[request], request))[-_LISTS:]
+    kept, reference = lists_of(store.monitoring.shown_of(requests), engine)
+    place = {request: row for row, request in enumerate(kept)}
+    order = np.asarray([place[request] for request in requests if request in place], np.intp)
+    scores = labels.final_score if engine is None else labels.engine_scores.get(model, np.full(len(labels), math.nan))
+    known = np.isfinite(scores) & np.isin(labels.request_id.astype(str), requests)
+    values = accuracy_by_request(labels.take(known), scores[known])
+    accuracies = np.asarray([values.get(kept[row], math.nan) for row in order], np.float64)
+    _, fresh = lists_of(store.monitoring.shown_of(store.monitoring.requests(now - FRESH, now, _LISTS)), engine)
+    reference = reference.take(order)
+    return estimate(reference, accuracies, fresh, labelled_shares(reference, labels.rank[known]))
 
 
 class QualityMeter:
@@ -82,10 +115,18 @@ class QualityMeter:
         store: holds labels, promotions and measurements.
         rules: of feedback.
         models: names of the engines; `FUSION` is measured too.
+        times: model -> totals of how long it took, since the process started.
     """
 
-    def __init__(self, store: Store, rules: FeedbackRules, models: list[str]) -> None:
-        self._store, self._rules, self._models = store, rules, models
+    def __init__(
+        self,
+        store: Store,
+        rules: FeedbackRules,
+        models: list[str],
+        times: Callable[[], Mapping[str, RequestTotals]] = dict,
+    ) -> None:
+        self._store, self._rules, self._models, self._times = store, rules, models, times
+        self._before: Mapping[str, RequestTotals] = {}
         self._last: datetime | None = None
 
     def turn(self, now: datetime) -> None:
@@ -102,11 +143,15 @@ class QualityMeter:
         shown = self._store.monitoring.shown(now - timedelta(hours=1), now)
         ratings = self._store.monitoring.model_ratings(now - WINDOW, now)
         values: dict[str, float | None] = {}
+        latency = self._latency()
         for model in [*self._models, FUSION]:
             quality = model_quality(labels, model)
             for name in ("accuracy", "low", "high", "calibration", "coverage"):
                 values[f"model.{name}:{model}"] = getattr(quality, name)
             values[f"model.n:{model}"] = quality.n
+            ahead = live_estimate(self._store, labels, model, now)
+            for name, value in zip(ESTIMATE, (ahead.value, ahead.low, ahead.high, ahead.error), strict=True):
+                values[f"model.{name}:{model}"] = value
             scored = [row for row in shown if model == FUSION or model in row[3]]
             values[f"model.throughput:{model}"] = len(scored) / 3600.0
             if model == FUSION and scored:
@@ -114,8 +159,17 @@ class QualityMeter:
             if model in ratings:
                 number, total = ratings[model]
                 values[f"model.feedback_score:{model}"] = total / number
+            values[f"model.latency:{model}"] = latency.get(model)
             values[f"model.relative_quality:{model}"] = self._relative(model, quality.accuracy)
         return points({name: float(value) for name, value in values.items() if value is not None}, now)
+
+    def _latency(self) -> dict[str, float | None]:
+        """Model -> time that 95 % of its answers since the last measurement stayed within, s; None without any."""
+        before, self._before = self._before, self._times()
+        return {
+            name: (totals.since(before[name]) if name in before else totals).quantile(0.95)
+            for name, totals in self._before.items()
+        }
 
     def _relative(self, model: str, accuracy: float | None) -> float | None:
         """Accuracy as a share of what was measured when its champion was promoted; None where either is unknown."""

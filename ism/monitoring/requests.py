@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,7 @@ class RequestTotals:
 
 
 class RequestCounts:
-    """Running totals of one kind of request; the event loop alone writes, any thread reads."""
+    """Running totals of one kind of request; one thread at a time writes, any thread reads."""
 
     __slots__ = ("_buckets", "_errors", "_requests", "_seconds")
 
@@ -71,6 +72,25 @@ class RequestCounts:
     def totals(self) -> RequestTotals:
         """A copy of the totals."""
         return RequestTotals(self._requests, self._errors, self._seconds, tuple(self._buckets))
+
+
+class EngineTimes:
+    """How long each engine took to score an offer, since the process started; any thread may write and read."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, RequestCounts] = {}
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Count one answer: engine -> seconds."""
+        with self._lock:
+            for name, taken in seconds.items():
+                self._counts.setdefault(name, RequestCounts()).add(taken, failed=False)
+
+    def totals(self) -> dict[str, RequestTotals]:
+        """Engine -> a copy of its totals."""
+        with self._lock:
+            return {name: counts.totals() for name, counts in self._counts.items()}
 
 
 class RequestLog:

@@ -67,5 +67,13 @@ class MonitoringStore(ABC):
         """State -> how many retraining jobs are in it."""
 
     @abstractmethod
+    def requests(self, since: datetime, until: datetime, limit: int) -> list[str]:
+        """Identifiers of the latest requests for matches of a time, in order of time."""
+
+    @abstractmethod
+    def shown_of(self, requests: Collection[str]) -> list[tuple[str, float, float, Mapping[str, float]]]:
+        """As `shown`, of some requests, each by rank."""
+
+    @abstractmethod
     def shown(self, since: datetime, until: datetime) -> list[tuple[str, float, float, Mapping[str, float]]]:
         """Request, final score, confidence and the engines' scores of what was recommended in a time."""

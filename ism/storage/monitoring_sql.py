@@ -21,6 +21,7 @@ from ism.storage.monitoring_schema import alert, metric
 from ism.storage.retraining_schema import retraining_job
 
 _POINT = tuple(MetricPoint.__dataclass_fields__)
+_MOST_PARAMETERS = 10_000  # a statement may have 32,766 on SQLite
 _ALERT = tuple(Alert.__dataclass_fields__)
 
 
@@ -121,6 +122,24 @@ class SqlMonitoringStore(MonitoringStore):
         state = retraining_job.c.state
         with self._database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(select(state, func.count()).group_by(state))}
+
+    def requests(self, since: datetime, until: datetime, limit: int) -> list[str]:
+        table = schema.request
+        query = select(table.c.request_id).where(table.c.created_at >= since, table.c.created_at < until)
+        with self._database.read() as connection:
+            found = connection.scalars(query.order_by(table.c.created_at.desc(), table.c.request_id).limit(limit))
+            return list(found)[::-1]
+
+    def shown_of(self, requests: Collection[str]) -> list[tuple[str, float, float, Mapping[str, float]]]:
+        table, wanted = schema.recommendation, list(requests)
+        query = select(table.c.request_id, table.c.final_score, table.c.confidence, table.c.engine_scores)
+        found: list[tuple[str, float, float, Mapping[str, float]]] = []
+        with self._database.read() as connection:
+            for start in range(0, len(wanted), _MOST_PARAMETERS):
+                some = query.where(table.c.request_id.in_(wanted[start : start + _MOST_PARAMETERS]))
+                rows = connection.execute(some.order_by(table.c.request_id, table.c.rank))
+                found += [(row[0], row[1], row[2], row[3]) for row in rows]
+        return found
 
     def shown(self, since: datetime, until: datetime) -> list[tuple[str, float, float, Mapping[str, float]]]:
         table = schema.recommendation

@@ -110,6 +110,8 @@ def test_who_may_only_look_sees_no_buttons_and_cannot_act(viewer: TestClient) ->
         "/act/quarantine/x",
         "/act/fusion",
         "/act/components/matcher",
+        "/act/alerts/x",
+        "/act/rules/cpu",
     ):
         assert viewer.post(path, data={"model": "matching"}).status_code == 403, path
 

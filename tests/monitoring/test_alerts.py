@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ism.domain.errors import ConflictError
-from ism.monitoring.alerts import AlertJudge, AlertRules, acknowledge, silence
+from ism.monitoring.alerts import AlertJudge, AlertRules, acknowledge, resolve, silence
 from ism.monitoring.delivery import Delivery, DeliveryError, safe_address
 from ism.monitoring.metrics import points
 from ism.storage import open_sqlite
@@ -90,6 +90,14 @@ def test_a_silence_outlives_the_alert(play, store):
     told = []
     Delivery(store, [told.append]).deliver(datetime.now(UTC))
     assert told == []
+
+
+def test_what_is_resolved_by_hand_opens_again_only_if_it_holds_anew(play, store):
+    (alert,) = play(8, cpu_percent=95.0)
+    resolve(store, alert.alert_id, "somebody", NOW + timedelta(minutes=8))
+    assert play(3, cpu_percent=95.0) == []
+    (again,) = play(6, cpu_percent=95.0)
+    assert again.alert_id != alert.alert_id
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "0.0.0.0"])

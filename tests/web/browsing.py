@@ -16,7 +16,7 @@ from ism.app.wiring import Application
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
 
 AXE = Path(__file__).parent / "vendor" / "axe.js"
-BOARDS = ("/", "/network", "/feedback", "/models", "/jobs", "/system")
+BOARDS = ("/", "/network", "/feedback", "/models", "/jobs", "/alerts", "/system")
 PAGES = (*BOARDS, "/matches", "/docs", "/sign-in")
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 

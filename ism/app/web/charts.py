@@ -38,7 +38,13 @@ def lines(
         "max": bounds[1],
         "marks": [{"at": _milliseconds(time), "label": label} for time, label in marks],
         "bands": {name: [list(low), list(high)] for name, (low, high) in (bands or {}).items()},
+        "limit": None,
     }
+
+
+def limited(chart: Chart, value: float, label: str) -> Chart:
+    """The same with a level line, and a word at it."""
+    return {**chart, "limit": {"value": value, "label": label}}
 
 
 def columns(at: Sequence[datetime], series: Mapping[str, Values], unit: str = "") -> Chart:

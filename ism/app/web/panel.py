@@ -30,6 +30,16 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """What must be filled in before something is done; with ``options``, pairs of value and label, a choice."""
+
+    name: str
+    label: str
+    value: str = ""
+    options: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """Something that can be done about a row.
 
@@ -37,6 +47,7 @@ class Action:
         address: where the form is sent.
         question: asked before it is done; the empty text where nothing is lost by it.
         reason: whether a reason must be given.
+        inputs: what must be filled in; needs a question.
         values: sent along.
     """
 
@@ -44,6 +55,7 @@ class Action:
     address: str
     question: str = ""
     reason: bool = False
+    inputs: Sequence[Input] = ()
     values: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -90,6 +102,7 @@ class Panel:
         topics: names of live events upon which it is drawn again.
         width: of twelve columns.
         total: rows there are, where ``rows`` are only the first of them.
+        shown: rows of the table on the page; the exports have all.
     """
 
     title: str
@@ -102,6 +115,7 @@ class Panel:
     topics: Sequence[str] = ()
     width: int = 6
     total: int | None = None
+    shown: int = 200
 
     def plain(self) -> list[dict[str, Any]]:
         """The rows with nothing but their columns."""

@@ -91,6 +91,11 @@ def marks(application: Application) -> Marks:
             [store.retraining.deployment(name).generation for name in catalog.names()],
         ),
         "jobs": ([(job.job_id, job.moves) for job in store.retraining.jobs(limit=_JOBS)], _newest(application)),
+        "alerts": (
+            store.monitoring.count_alerts(),
+            [(each.alert_id, each.state, each.silenced_until) for each in store.monitoring.alerts(resolved=False)],
+        ),
+        "metrics": application.monitoring.collector.turns,
         "components": sorted((name, each["state"]) for name, each in application.components().items()),
     }
 

@@ -161,6 +161,12 @@ def silence(alert_id: Name, wanted: SilenceIn, application: App) -> Json:
     return alerts.silence(application.store, alert_id, wanted.minutes).as_dict()
 
 
+@router.post("/api/alerts/{alert_id}/resolve", dependencies=MAY_WRITE, summary="Resolve an alert")
+def resolve(alert_id: Name, application: App, request: Request) -> Json:
+    """The alert; it opens again where its condition holds for its duration anew."""
+    return alerts.resolve(application.store, alert_id, get_caller(request).name).as_dict()
+
+
 @router.get("/api/alert-rules", summary="List alert rules")
 def list_rules(application: App) -> dict[str, list[Json]]:
     """The rules as they are set."""

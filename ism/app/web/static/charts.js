@@ -59,11 +59,14 @@
       const line = stacked
         ? { type: "bar", stack: "all", barMaxWidth: 22, itemStyle: { color: tint, borderColor: c.surface, borderWidth: 1, decal: index ? { symbol: "rect", dashArrayX: [1, 0], dashArrayY: [2, 5], rotation: -0.8, color: faded(c.surface, 0.45) } : undefined } }
         : { type: "line", showSymbol: chart.at.length < 40, symbol: marks[index % 5], symbolSize: 6, connectNulls: false, lineStyle: { width: 2, type: shapes[index % 5] }, itemStyle: { color: tint }, areaStyle: many || band ? undefined : { color: faded(tint, 0.1) } };
-      const upright = index === 0 && chart.marks.length ? {
+      const upright = index === 0 && (chart.marks.length || chart.limit) ? {
         markLine: {
           symbol: "none", animation: false, lineStyle: { color: c["strong-line"], type: "dashed", width: 1 },
           label: { ...text(c), position: "insideEndTop", formatter: (mark) => mark.name },
-          data: chart.marks.map((mark) => ({ xAxis: mark.at, name: mark.label })),
+          data: [
+            ...chart.marks.map((mark) => ({ xAxis: mark.at, name: mark.label })),
+            ...(chart.limit ? [{ yAxis: chart.limit.value, name: chart.limit.label, lineStyle: { color: c.danger, type: "dotted", width: 1.5 } }] : []),
+          ],
         },
       } : {};
       return [

@@ -1,6 +1,8 @@
 """What each page shows: one module a page, one function a panel."""
 
 from ism.app.web.page import Page
-from ism.app.web.views import feedback, jobs, models, network, overview, system
+from ism.app.web.views import alerts, feedback, jobs, models, network, overview, system
 
-PAGES: dict[str, Page] = {each.PAGE.name: each.PAGE for each in (overview, network, feedback, models, jobs, system)}
+PAGES: dict[str, Page] = {
+    each.PAGE.name: each.PAGE for each in (overview, network, feedback, models, jobs, alerts, system)
+}

@@ -10,6 +10,7 @@ from ism.app.web import charts
 from ism.app.web.page import Asked, Filter, Page
 from ism.app.web.panel import ACTIONS, LINKS, Action, Column, Empty, Panel, Row
 from ism.app.web.views import fusion
+from ism.app.web.views import quality as service
 from ism.domain.retraining import GateLook, ModelVersion
 from ism.engines import catalog
 
@@ -88,14 +89,14 @@ def quality(asked: Asked) -> Panel:
     }
     at, values = [look.at for look in looks], [measured(look) is not None for look in looks]
     return Panel(
-        "Quality over time",
+        "Quality at the gate",
         (Column("at", "Judged", "time", "UTC"), Column("model", "Model"), Column("challenger", "nDCG@10", "number"),
          Column("gain", "Against the hardest rival", "number"), Column("low", "At least", "number"),
          Column("high", "At most", "number"), Column("verdict", "Verdict", "state")),
         rows,
         Empty("The gate has judged nothing in this time.", "Quality is measured whenever a challenger is judged; "
               "choose a longer time or ask for a retraining.", "/jobs", "Ask for a retraining"),
-        chart=charts.lines(at, series, bounds=(0, 1), marks=_promotions(asked)) if any(values) else None,
+        chart=charts.lines(at, series, bounds=(0, 1), marks=_marks(asked)) if any(values) else None,
         note="nDCG@10 of each challenger on the exchanges that the gate kept aside; upright lines are promotions and "
         "rollbacks. Bounds are of the difference to the hardest rival, clustered by company.",
         topics=("models",),
@@ -212,14 +213,8 @@ def _gain(look: GateLook, bound: str) -> float | None:
     return None if hardest is None else hardest[bound]
 
 
-def _promotions(asked: Asked) -> list[charts.Mark]:
-    store = asked.application.store.retraining
-    return [
-        (entry.at, entry.action.replace("_", " "))
-        for name in names(asked)
-        for entry in store.ledger(name)
-        if entry.action in {"promote", "rollback"} and asked.period.start <= entry.at <= asked.period.end
-    ]
+def _marks(asked: Asked) -> list[charts.Mark]:
+    return [mark for name in names(asked) for mark in service.promotions(asked, name)]
 
 
 def _value(value: Any) -> str:
@@ -238,6 +233,8 @@ PAGE = Page(
     "What answers, how good it is, and why it was or was not deployed.",
     {
         "serving": serving,
+        "accuracy": service.accuracy,
+        "measured": service.measured,
         "quality": quality,
         "gate": gate,
         "versions": versions,
@@ -245,6 +242,7 @@ PAGE = Page(
         "engines": fusion.engines,
         "fusion": fusion.fusion,
         "weights": fusion.weights,
+        "drift": service.drift,
     },
     filters,
 )

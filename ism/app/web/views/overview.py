@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from ism.app.phrases import engine_label
 from ism.app.web.flows import total
 from ism.app.web.page import Asked, Page
 from ism.app.web.panel import LINKS, Column, Empty, Panel, Tile
-from ism.app.web.views import feedback, models
+from ism.app.web.series import read_series
+from ism.app.web.views import alerts, feedback, models
 from ism.app.web.words import age, large, share
 from ism.engines import catalog
+from ism.monitoring.dashboard import HEALTH, health_score, health_status
+from ism.monitoring.quality import FUSION
 
 _MOST, _SHOWN = 1000, 5
 _NO_ROWS = Empty("Nothing has been measured yet.", "Wait a minute after the first start.")
@@ -26,22 +30,49 @@ def numbers(asked: Asked) -> Panel:
         [{"what": tile.label, "value": tile.value or "not known yet", "detail": tile.detail} for tile in tiles],
         _NO_ROWS,
         tiles=tiles,
-        topics=("feedback", "market", "components", "metrics"),
+        topics=("feedback", "market", "components", "alerts", "metrics"),
         width=12,
     )
 
 
 def health(asked: Asked) -> Tile:
-    """How the components are."""
+    """The health score, and how the components are."""
     states = Counter(each["state"] for each in asked.application.components().values())
-    word = "Critical" if states["down"] else "Starting" if states["starting"] else "Healthy"
-    tone = "bad" if states["down"] else "warn" if states["starting"] else ""
-    detail = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    return Tile("Health", word, f"Components: {detail}", tone=tone, address=asked.address("/system"))
+    open_ = asked.application.store.monitoring.alerts(resolved=False, limit=_MOST)
+    score = health_score([alert.as_dict() for alert in open_])
+    word = "critical" if states["down"] else "starting" if states["starting"] else health_status(score)
+    tone = {"critical": "bad", "starting": "warn", "warning": "warn"}.get(word, "")
+    parts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    detail = f"{score:.0f} of 100: {_open(len(open_))}; components: {parts}"
+    found = read_series(asked.application.store, {"score": HEALTH}, asked.period)
+    address = asked.address("/alerts" if open_ and not states["down"] else "/system")
+    return Tile("Health", word.capitalize(), detail, _thin(found.values["score"]), tone=tone, address=address)
+
+
+def _open(alerts_: int) -> str:
+    return "no open alert" if not alerts_ else f"{alerts_} open alert{'s' if alerts_ > 1 else ''}"
+
+
+def _thin(values: Sequence[float | None]) -> Sequence[float | None]:
+    """At most some hundred of them: a small line shows no more."""
+    return values[:: 1 + len(values) // 100]
 
 
 def quality(asked: Asked) -> Tile:
-    """nDCG@10 of the version that was judged last."""
+    """nDCG@10 of the lists on matured labels; where that is not known, of the version that was judged last."""
+    metrics = {name: f"model.{name}:{FUSION}" for name in ("accuracy", "low", "high", "n")}
+    found = read_series(asked.application.store, metrics, asked.period, 3600)
+    newest = next((row for row in found.rows() if row["accuracy"] is not None), None)
+    if newest is None:
+        return _judged(asked)
+    detail = (
+        f"nDCG@10 of the lists, {newest['low']:.2f} to {newest['high']:.2f}, {newest['n']:.0f} requests with labels"
+    )
+    trend = _thin(found.values["accuracy"])
+    return Tile("Quality", f"{newest['accuracy']:.2f}", detail, trend, address=asked.address("/models"))
+
+
+def _judged(asked: Asked) -> Tile:
     store, address = asked.application.store.retraining, asked.address("/models")
     looks = sorted((look for name in catalog.names() for look in store.looks(name)), key=lambda look: look.at)
     measured = [(look, value) for look in looks if (value := models.measured(look)) is not None]
@@ -91,19 +122,19 @@ def exchanges(asked: Asked) -> Tile:
 
 def attention(asked: Asked) -> Panel:
     """What waits for a person, the most urgent first."""
-    rows = [row for find in (_broken, _jobs, _kept_out) for row in find(asked)]
+    rows = [row for find in (alerts.attention, _broken, _jobs, _kept_out) for row in find(asked)]
     rows.sort(key=lambda row: _ORDER.index(row["severity"]))
     return Panel(
         "What needs you",
         (Column("severity", "How urgent", "state"), Column("what", "What"), Column("do", "What to do")),
         rows,
         Empty("Nothing needs you.", "Components work, no job failed in this time, and nothing waits for a decision."),
-        topics=("feedback", "components", "jobs", "metrics"),
+        topics=("feedback", "components", "jobs", "alerts"),
         width=12,
     )
 
 
-_ORDER = ("critical", "warning", "notice")
+_ORDER = ("critical", "warning", "info", "notice")
 
 
 def _row(severity: str, what: str, do: str, address: str) -> dict[str, Any]:

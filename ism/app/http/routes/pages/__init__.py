@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from ism.app.http.routes.pages import acting, boards, live, matches, reference, sign_in
+from ism.app.http.routes.pages import acting, acting_alerts, boards, live, matches, reference, sign_in
 from ism.app.http.routes.pages.rendering import static
 
 __all__ = ["router", "static"]
 
 router = APIRouter()
-for _part in (sign_in, matches, reference, boards, acting, live):
+for _part in (sign_in, matches, reference, boards, acting, acting_alerts, live):
     router.include_router(_part.router)

@@ -29,19 +29,19 @@ _MOST = 1000  # characters of a reason
 async def quarantine(event_id: str, request: Request) -> Response:
     """Release or confirm a statement."""
     states: dict[str, Literal["released", "confirmed"]] = {"release": "released", "confirm": "confirmed"}
-    form = await _form(request)
+    form = await read_texts(request)
     state = states.get(form.get("decision", ""))
     if state is None:
         raise RefusalError(422, "Choose release or confirm.")
     review = get_application(request).feedback.loop.review
     decide = partial(review.decide, event_id, state, get_caller(request).name, _reason(form))
-    return await _done(request, decide, "/feedback", f"The statement is {state}.")
+    return await done(request, decide, "/feedback", f"The statement is {state}.")
 
 
 @router.post("/letters/{letter_id}", dependencies=_MAY_WRITE)
 async def letter(letter_id: str, request: Request) -> Response:
     """Replay or discard a dead letter."""
-    form = await _form(request)
+    form = await read_texts(request)
     feedback = get_application(request).feedback
     if form.get("decision") not in {"replay", "discard"}:
         raise RefusalError(422, "Choose replay or discard.")
@@ -58,11 +58,11 @@ async def letter(letter_id: str, request: Request) -> Response:
 @router.post("/searches/{search}", dependencies=_MAY_WRITE)
 async def search(search: str, request: Request) -> Response:
     """Cancel a search, or begin it again."""
-    form = await _form(request)
+    form = await read_texts(request)
     application = get_application(request)
     if form.get("decision") == "cancel":
         said = "The search ends; what it found stays."
-        return await _done(request, lambda: application.tuning.cancel(search), "/jobs", said)
+        return await done(request, lambda: application.tuning.cancel(search), "/jobs", said)
 
     def again() -> object:
         tuning = application.tuning
@@ -70,62 +70,62 @@ async def search(search: str, request: Request) -> Response:
         names = ("model_name", "optimization_type", "metric", "direction")
         return tuning.begin({**{name: before[name] for name in names}, "n_trials": before["requested_trials"]})
 
-    return await _done(request, again, "/jobs", "The search begins again.")
+    return await done(request, again, "/jobs", "The search begins again.")
 
 
 @router.post("/searches", dependencies=_MAY_WRITE)
 async def new_search(request: Request) -> Response:
     """Begin a search with the model's presets."""
-    model = (await _form(request)).get("model", "")
+    model = (await read_texts(request)).get("model", "")
     application = get_application(request)
-    return await _done(request, lambda: application.tuning.begin({"model_name": model}), "/jobs", "The search begins.")
+    return await done(request, lambda: application.tuning.begin({"model_name": model}), "/jobs", "The search begins.")
 
 
 @router.post("/jobs", dependencies=_MAY_WRITE)
 async def new_job(request: Request) -> Response:
     """Ask for a retraining."""
-    model = (await _form(request)).get("model", "")
+    model = (await read_texts(request)).get("model", "")
     application = get_application(request)
-    return await _done(request, lambda: application.retraining.pipeline.request(model), "/jobs", "The job is stored.")
+    return await done(request, lambda: application.retraining.pipeline.request(model), "/jobs", "The job is stored.")
 
 
 @router.post("/jobs/{job}", dependencies=_MAY_WRITE)
 async def job(job: str, request: Request) -> Response:
     """Cancel a job, or ask for the same again."""
-    form = await _form(request)
+    form = await read_texts(request)
     application = get_application(request)
     if form.get("decision") == "cancel":
         cancel = partial(_cancel_job, application, job)
-        return await _done(request, cancel, "/jobs", "The job ends at its next step.")
+        return await done(request, cancel, "/jobs", "The job ends at its next step.")
 
     def again() -> object:
         pipeline = application.retraining.pipeline
         before = pipeline.job(job)
         return pipeline.request(before.model_name, "manual", before.config)
 
-    return await _done(request, again, "/jobs", "The job is asked for again.")
+    return await done(request, again, "/jobs", "The job is asked for again.")
 
 
 @router.post("/models/{name}", dependencies=MAY_MANAGE)
 async def roll_back(name: str, request: Request) -> Response:
     """Return to the champion before."""
-    reason = _reason(await _form(request))
+    reason = _reason(await read_texts(request))
     application, actor = get_application(request), get_caller(request).name
     back = partial(_roll_back, application, name, actor, reason)
-    return await _done(request, back, "/models", "The version before answers again.")
+    return await done(request, back, "/models", "The version before answers again.")
 
 
 @router.post("/fusion", dependencies=_MAY_SWITCH)
 async def fusion(request: Request) -> Response:
     """Let another fusion model answer."""
-    form = await _form(request)
+    form = await read_texts(request)
     use = partial(
         get_application(request).fusion.registry.use,
         form.get("model", ""),
         actor=get_caller(request).name,
         reason=_reason(form),
     )
-    return await _done(request, use, "/models", f"{form.get('model', '')} answers from now on.")
+    return await done(request, use, "/models", f"{form.get('model', '')} answers from now on.")
 
 
 @router.post("/components/matcher", dependencies=MAY_MANAGE)
@@ -137,7 +137,7 @@ async def matcher(request: Request) -> Response:
         application.warm_up()
         application.matcher.refresh()
 
-    return await _done(request, load, "/system", "Market and engines are loaded.")
+    return await done(request, load, "/system", "Market and engines are loaded.")
 
 
 def _cancel_job(application: Application, job: str) -> object:
@@ -148,7 +148,8 @@ def _roll_back(application: Application, name: str, actor: str, reason: str) -> 
     return application.retraining.rollback(name, actor, reason)
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def read_texts(request: Request) -> dict[str, str]:
+    """A form's fields that are texts."""
     return {name: value for name, value in (await read_form(request)).items() if isinstance(value, str)}
 
 
@@ -159,7 +160,8 @@ def _reason(form: dict[str, str]) -> str:
     return reason
 
 
-async def _done(request: Request, act: Callable[[], object], page: str, said: str) -> Response:
+async def done(request: Request, act: Callable[[], object], page: str, said: str) -> Response:
+    """Act in a thread, and come back to the page with what was done, or with why nothing was."""
     try:
         await run_sync(act)
     except IsmError as error:

@@ -30,6 +30,7 @@ _MOST_FILTER = 200  # characters
 @router.get("/feedback")
 @router.get("/models")
 @router.get("/jobs")
+@router.get("/alerts")
 @router.get("/system")
 async def board(request: Request) -> Response:
     """A page with all its panels."""
