@@ -153,7 +153,7 @@ class QualityMeter:
             for name, value in zip(ESTIMATE, (ahead.value, ahead.low, ahead.high, ahead.error), strict=True):
                 values[f"model.{name}:{model}"] = value
             scored = [row for row in shown if model == FUSION or model in row[3]]
-            values[f"model.throughput:{model}"] = len(scored) / 3600.0
+            values[f"model.throughput:{model}"] = len({row[0] for row in scored}) / 3600.0
             if model == FUSION and scored:
                 values[f"model.confidence:{model}"] = sum(row[2] for row in scored) / len(scored)
             if model in ratings:

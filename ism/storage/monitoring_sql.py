@@ -62,11 +62,20 @@ class SqlMonitoringStore(MonitoringStore):
             return sorted(connection.scalars(found))
 
     def open_alert(self, new: Alert) -> bool:
-        with self._database.write() as connection:
-            taken = connection.scalar(select(alert.c.alert_id).where(alert.c.open_cause == new.cause))
-            if taken is None:
+        if self._is_open(new.cause):
+            return False
+        try:
+            with self._database.write() as connection:
                 connection.execute(insert(alert).values(**asdict(new), open_cause=new.cause))
-            return taken is None
+        except ConflictError:
+            if self._is_open(new.cause):  # another process was faster
+                return False
+            raise
+        return True
+
+    def _is_open(self, cause: str) -> bool:
+        with self._database.read() as connection:
+            return connection.scalar(select(alert.c.alert_id).where(alert.c.open_cause == cause)) is not None
 
     def change_alert(self, alert_id: str, values: Mapping[str, object]) -> Alert:
         unknown = set(values) - set(_ALERT)
