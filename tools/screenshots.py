@@ -2,8 +2,8 @@
 
     python -m tools.screenshots [PAGE ...]
 
-Starts a server on a new data folder with the demonstration market and sixty days of *simulated* feedback, retrains one
-model, searches parameters of another, and walks through the pages with headless Chromium. Takes some minutes.
+Starts a server on a new data folder with the demonstration market, sixty days of *simulated* feedback and thirty of
+*simulated* measurements, retrains one model, searches parameters of another, and walks through the pages with headless Chromium. Takes some minutes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from bench.serving import served
 from ism.app.wiring import Application, open_application
-from ism.domain.market import Offer
+from ism.domain.market import Offer, Recommendation
+from ism.domain.monitoring import Alert, MetricPoint
+from ism.engines import catalog
+from ism.feedback.limits import rules_from
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
+from ism.monitoring.alerts import acknowledge
+from ism.monitoring.outlook import OutlookWatch
+from ism.monitoring.quality import QualityMeter
 from ism.settings import Settings
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
-PAGES = {name or "overview": f"/{name}" for name in ("", "network", "feedback", "models", "jobs", "system")}
+PAGES = {name or "overview": f"/{name}" for name in ("", "network", "feedback", "models", "jobs", "alerts", "system")}
 SIZES = {1440: 1100, 390: 1400}
 SCHEMES = ("light", "dark")
 COLOURS = 256
@@ -54,6 +61,8 @@ def main() -> int:
         with open_application(settings) as application:
             print("Feedback of sixty days ...", flush=True)
             talk(application)
+            print("Measurements of thirty days ...", flush=True)
+            measure(application)
             print("A retraining and a search ...", flush=True)
             train(application)
             with served(application) as url, sync_playwright() as playwright:
@@ -92,34 +101,75 @@ def take(page: Page, url: str, name: str, target: Path) -> None:
 def talk(application: Application) -> None:
     """People look at matches for sixty days, and say what they think."""
     rng, now = random.Random(0), datetime.now(UTC)
-    shown = [each for offer in OFFERS for each in looked_at(application, offer, now - timedelta(days=61))]
-    clock = [now]
+    lists = [application.store.get_request(application.match(offer, 20).request_id) for offer in OFFERS]
+    clock, shown = [now], []
     orchestrator = AIFeedbackOrchestrator(
         application.store, application.settings, application.encoder, lambda: clock[0]
     )
     for day in range(60):
         clock[0] = now - timedelta(days=59 - day, minutes=5)
-        asyncio.run(orchestrator.ingest_batch([said(rng, shown, day) for _ in range(rng.randint(2, 9))]))
+        for number in range(2):
+            shown += looked_at(application, rng.choice(lists), f"{day}-{number}", clock[0] - timedelta(hours=1))
+        recent = shown[-240:]
+        asyncio.run(orchestrator.ingest_batch([said(rng, recent, day) for _ in range(rng.randint(12, 24))]))
+        orchestrator.loop.judge.judge()
     letter = {"type": "user_feedback", "source": "user", "data": {"model_name": "matching", "rating": 9}}
-    asyncio.run(orchestrator.ingest_batch([letter, *(said(rng, shown, 60, "ring") for _ in range(35))]))
+    asyncio.run(orchestrator.ingest_batch([letter, *(said(rng, shown[-60:], 60, "ring") for _ in range(35))]))
     orchestrator.loop.turn()
     orchestrator.close()
 
 
-def looked_at(application: Application, offer: Offer, at: datetime) -> list[str]:
-    """What would have been shown for an offer at an earlier time, logged for then."""
-    lists = application.store.get_request(application.match(offer, 20).request_id)
+def looked_at(application: Application, shown: list[Recommendation], name: str, at: datetime) -> list[str]:
+    """A list as it would have been shown at an earlier time, logged for then."""
     earlier = [
-        replace(
-            each,
-            recommendation_id=f"then-{each.recommendation_id}",
-            request_id=f"then-{each.request_id}",
-            created_at=at,
-        )
-        for each in lists
+        replace(each, recommendation_id=f"{name}-{each.rank}", request_id=f"then-{name}", created_at=at)
+        for each in shown
     ]
     application.store.log_recommendations(earlier)
     return [each.recommendation_id for each in earlier]
+
+
+def measure(application: Application) -> None:
+    """Thirty days of load, quality as it was known on each of them, and two alerts."""
+    store, now = application.store, datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    random_ = np.random.default_rng(0)
+    for resolution, days in ((21_600, 30), (3600, 30), (300, 30), (60, 1)):
+        at = [now - timedelta(seconds=resolution * step) for step in range(days * 86_400 // resolution, 0, -1)]
+        store.monitoring.add_metrics(
+            [MetricPoint(name, when, resolution, 1, value, value, value)
+             for when in at for name, value in load(random_, now, when).items()], now
+        )  # fmt: skip
+    meter = QualityMeter(store, rules_from(application.settings), catalog.names())
+    for step in range(30 * 4, 0, -1):
+        at = now - timedelta(hours=6 * step)
+        store.monitoring.add_metrics(meter.measure(at), at + timedelta(minutes=1))
+    alert = Alert("past", "latency", "latency", "warning", "open", "Of a hundred requests the slowest five take 2.4 s "
+                  "or more.", "See whether processor or memory is short, and which jobs run beside the server.",
+                  "/system?range=24h#panel-latency", 2.4, 2.0, now - timedelta(days=4), now)  # fmt: skip
+    store.monitoring.open_alert(alert)
+    acknowledge(store, "past", "operator")
+    store.monitoring.change_alert("past", {"state": "resolved", "resolved_at": now - timedelta(days=4, minutes=-48)})
+    rule = next(rule for rule in application.monitoring.rules.every() if rule.name == "disk")
+    opened = {"alert_id": "disk", "cause": "disk", "message": rule.says.format(value=91), "remedy": rule.remedy}
+    store.monitoring.open_alert(
+        replace(alert, rule="disk", severity="critical", link=rule.link, value=91.0, threshold=90.0,
+                opened_at=now - timedelta(minutes=25), **opened)
+    )  # fmt: skip
+    OutlookWatch(store).turn(now)
+    application.monitoring.collector.collect()
+
+
+def load(rng: np.random.Generator, now: datetime, at: datetime) -> dict[str, float]:
+    """What a busy server might measure at a moment."""
+    day, left = 0.5 - 0.5 * np.cos(2 * np.pi * (at.hour + at.minute / 60) / 24), (now - at).total_seconds() / 86_400
+    busy, noise = max(0.05, day), rng.normal(1.0, 0.08)
+    return {
+        "cpu_percent": 8 + 50 * busy * noise, "memory_percent": 58 + 6 * busy * noise, "disk_percent": 91 - 1.1 * left,
+        "requests_per_second": 14 * busy * noise, "matches_per_second": 2.1 * busy * noise, "health_score": 100.0,
+        "active_connections": float(rng.poisson(3 * busy)), "error_percent": float(rng.exponential(0.2)),
+        "latency_mean_s": 0.04 + 0.05 * busy * noise, "latency_p95_s": 0.12 + 0.25 * busy * noise,
+        "match_latency_p95_s": 0.3 + 0.5 * busy * noise,
+    }  # fmt: skip
 
 
 def said(rng: random.Random, shown: list[str], day: int, actor: str | None = None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ism.monitoring.dashboard import HEALTH, Dashboard, health_score
 from ism.monitoring.delivery import Delivery, channels_of
 from ism.monitoring.drift import DriftWatch
 from ism.monitoring.metrics import Collector, SystemSampler, exposition, points
+from ism.monitoring.outlook import OutlookWatch
 from ism.monitoring.quality import FUSION, QualityMeter
 from ism.monitoring.requests import EngineTimes, RequestLog, RequestTotals
 
@@ -56,6 +57,7 @@ class Monitoring:
         turns: dict[str, Callable[[datetime], object]] = {
             "quality": QualityMeter(store, rules_from(settings), models, self._times).turn,
             "drift": DriftWatch(store).turn,
+            "outlook": OutlookWatch(store).turn,
             "alerts": judge.judge,
             "health": self._health,
             "delivery": delivery.deliver,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ism.domain.errors import NotFoundError
 from ism.domain.monitoring import MetricPoint
 from ism.domain.retraining import ENDED
 from ism.monitoring.drift import DriftWatch
-from ism.monitoring.forecast import days_until, forecast
 from ism.monitoring.metrics import SYSTEM
+from ism.monitoring.outlook import OutlookWatch, hourly, outlook_apart
 from ism.monitoring.quality import ESTIMATE, FUSION, LEAST_REQUESTS
 
 if TYPE_CHECKING:
@@ -204,30 +202,12 @@ class Dashboard:
         """
         if metric not in {*SYSTEM, *self._store.monitoring.metric_names("model.")}:
             raise NotFoundError("metric", metric)
-        return {"metric": metric, "step_s": 3600, **asdict(forecast(self._hourly(metric, 28), 24, steps))}
-
-    def _hourly(self, metric: str, days: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        now = datetime.now(UTC)
-        found = self._store.monitoring.metrics([metric], now - timedelta(days=days), now, 3600)
-        values = {int(point.at.timestamp()) // 3600: point.mean for point in found}
-        if not values:
-            return np.empty(0)
-        hours = range(min(values), max(values) + 1)
-        return np.asarray([values.get(hour, np.nan) for hour in hours], np.float64)
+        series = {metric: hourly(self._store, metric, datetime.now(UTC))}
+        return {"metric": metric, "step_s": 3600, **outlook_apart(series, [metric], steps)["forecasts"][metric]}
 
     def outlook(self) -> list[str]:
-        """Sentences on what fills up: disk and memory."""
-        return [
-            f"{label} {self._until(metric)}."
-            for label, metric in (("Disk", "disk_percent"), ("Memory", "memory_percent"))
-        ]
-
-    def _until(self, metric: str) -> str:
-        hours = self._hourly(metric, 28)
-        days = [hours[start : start + 24] for start in range(0, len(hours), 24)]
-        means = np.asarray([np.nanmean(day) if np.isfinite(day).any() else np.nan for day in days], np.float64)
-        known = np.isfinite(means)
-        return days_until(np.flatnonzero(known).astype(np.float64), means[known], 100.0)[0]
+        """Sentences on what fills up, disk and memory, as they were found last; empty before that."""
+        return [each["sentence"] for each in OutlookWatch(self._store).latest().get("fills", ())]
 
 
 def _summary(days: Sequence[tuple[str, int, int, int, float]], span: Span) -> Json:

@@ -11,7 +11,7 @@ from ism.app.web.flows import total
 from ism.app.web.page import Asked, Page
 from ism.app.web.panel import LINKS, Column, Empty, Panel, Tile
 from ism.app.web.series import read_series
-from ism.app.web.views import alerts, feedback, models
+from ism.app.web.views import ahead, alerts, feedback, models
 from ism.app.web.words import age, large, share
 from ism.engines import catalog
 from ism.monitoring.dashboard import HEALTH, health_score, health_status
@@ -122,7 +122,7 @@ def exchanges(asked: Asked) -> Tile:
 
 def attention(asked: Asked) -> Panel:
     """What waits for a person, the most urgent first."""
-    rows = [row for find in (alerts.attention, _broken, _jobs, _kept_out) for row in find(asked)]
+    rows = [row for find in (alerts.attention, ahead.attention, _broken, _jobs, _kept_out) for row in find(asked)]
     rows.sort(key=lambda row: _ORDER.index(row["severity"]))
     return Panel(
         "What needs you",

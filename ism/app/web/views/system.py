@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from ism.app.web import words
 from ism.app.web.page import Asked, Page
 from ism.app.web.panel import ACTIONS, Action, Column, Empty, Panel, Row
+from ism.app.web.views import ahead
 from ism.app.web.views.load import PANELS as LOAD
 from ism.settings import Settings
 
@@ -173,5 +174,14 @@ PAGE = Page(
     "system",
     "System",
     "What it runs on, how it is set, and who changed what.",
-    {"load": load, "components": components, **LOAD, "changes": changes, "backups": backups, "settings": settings},
+    {
+        "load": load,
+        "components": components,
+        **LOAD,
+        "outlook": ahead.outlook,
+        "forecast": ahead.forecast,
+        "changes": changes,
+        "backups": backups,
+        "settings": settings,
+    },
 )
