@@ -20,8 +20,10 @@ from ism.app.wiring import open_application
 from ism.domain.market import Company
 from ism.domain.monitoring import MetricPoint
 from ism.domain.retraining import RetrainingJob
-from ism.monitoring.dashboard import Dashboard, Span
+from ism.engines import catalog
+from ism.monitoring.dashboard import AI_FIELDS, HEALTH, MORE_AI_FIELDS, Dashboard, Span
 from ism.monitoring.metrics import SYSTEM
+from ism.monitoring.quality import FUSION
 from ism.settings import Settings
 from ism.storage import Store
 
@@ -94,17 +96,25 @@ def _timed(board: Dashboard, whole: Span, day: Span, rounds: int) -> dict[str, f
 
 def _fill(store: Store, days: int, jobs: int, companies: int) -> None:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    names = [*SYSTEM, "model.accuracy:matching", "model.throughput:matching"]
-    for resolution, kept in ((60, min(1, days)), (300, min(30, days)), (3600, days), (21_600, days)):
-        steps = kept * 86_400 // resolution
-        for start in range(0, steps, 2000):
-            ats = [now - timedelta(seconds=resolution * step) for step in range(start, min(steps, start + 2000))]
-            store.monitoring.add_metrics(
-                [MetricPoint(name, at, resolution, 1, 1.0, 1.0, 1.0) for name in names for at in ats], now
-            )
+    fill_metrics(store, days)
     for number in range(jobs):
         store.retraining.add_job(RetrainingJob(f"job{number}", f"model{number}", "manual", {}, "REQUESTED", now))
     store.bulk_upsert(Company(company_id=f"c{number}", name=f"Company {number}") for number in range(companies))
+
+
+def fill_metrics(store: Store, days: int) -> None:
+    """Measurements of the machine at every minute, and of every model at every hour, at each resolution kept."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    fields = (*AI_FIELDS, *MORE_AI_FIELDS)
+    models = [f"model.{field}:{model}" for field in fields for model in [*catalog.names(), FUSION]]
+    for resolution, kept in ((60, min(1, days)), (300, min(30, days)), (3600, days), (21_600, days)):
+        for names, every in (((*SYSTEM, HEALTH), resolution), (models, max(resolution, 3600))):
+            steps = kept * 86_400 // every
+            for start in range(0, steps, 1000):
+                ats = [now - timedelta(seconds=every * step) for step in range(start, min(steps, start + 1000))]
+                store.monitoring.add_metrics(
+                    [MetricPoint(name, at, resolution, 1, 0.5, 0.5, 0.5) for name in names for at in ats], now
+                )
 
 
 async def _requests(folder: Path, number: int) -> dict[str, float]:

@@ -19,6 +19,7 @@ import numpy as np
 import psutil
 from tqdm import tqdm
 
+from bench.monitoring import fill_metrics
 from bench.serving import served
 from bench.setup import Options
 from ism.app.web.views import PAGES
@@ -30,15 +31,15 @@ from ism.engines import catalog
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
 from ism.settings import Settings
 
-TITLE = "Pages: 5,000 companies, 10,000 exchanges, 10,000 jobs, 90 days of feedback"
+TITLE = "Pages: 5,000 companies, 10,000 exchanges, 10,000 jobs, 90 days of feedback and metrics"
 NEEDS_DATA = False
 PANEL_MS, FIRST_PAGE_S, LIVE_S, GROWTH_MIB = 200.0, 1.5, 2.0, 10.0
 NOTES = """\
-The market and the feedback are *simulated*. A panel is asked for over HTTP with five time ranges in turn, from another
-thread of the process that serves; its slowest part is told as the 95th percentile of all requests. The first page is
-timed in headless Chromium from the request to the moment at which every chart has been drawn. *Event to pixel* is the
-time from handing in a rating to its number on the open page. *Growth* is the resident memory that 500 requests without
-a key leave behind.
+The market, the feedback and the metrics are *simulated*. A panel is asked for over HTTP with five time ranges in turn,
+from another thread of the process that serves; its slowest part is told as the 95th percentile of all requests. The
+first page is timed in headless Chromium from the request to the moment at which every chart has been drawn. *Event to
+pixel* is the time from handing in a rating to its number on the open page. *Growth* is the resident memory that 500
+requests without a key leave behind.
 """
 _RANGES = ("1h", "24h", "7d", "30d", "90d")
 _KEY = "a-key-for-the-benchmark-of-pages"
@@ -58,6 +59,7 @@ def run(options: Options) -> dict[str, Any]:
             application.auth.ensure_admin(_KEY)
             fill(application, companies, exchanges, days)
             ask(application, jobs)
+            fill_metrics(application.store, days)
             with served(application) as url:
                 found = {
                     "panels": panels(url, rounds),

@@ -3,7 +3,8 @@
     python -m tools.screenshots [PAGE ...]
 
 Starts a server on a new data folder with the demonstration market, sixty days of *simulated* feedback and thirty of
-*simulated* measurements, retrains one model, searches parameters of another, and walks through the pages with headless Chromium. Takes some minutes.
+*simulated* measurements, retrains one model, searches parameters of another, and walks through the pages with headless
+Chromium. Takes some minutes.
 """
 
 from __future__ import annotations
@@ -141,8 +142,8 @@ def measure(application: Application) -> None:
         )  # fmt: skip
     meter = QualityMeter(store, rules_from(application.settings), catalog.names())
     for step in range(30 * 4, 0, -1):
-        at = now - timedelta(hours=6 * step)
-        store.monitoring.add_metrics(meter.measure(at), at + timedelta(minutes=1))
+        then = now - timedelta(hours=6 * step)
+        store.monitoring.add_metrics(meter.measure(then), then + timedelta(minutes=1))
     alert = Alert("past", "latency", "latency", "warning", "open", "Of a hundred requests the slowest five take 2.4 s "
                   "or more.", "See whether processor or memory is short, and which jobs run beside the server.",
                   "/system?range=24h#panel-latency", 2.4, 2.0, now - timedelta(days=4), now)  # fmt: skip
@@ -150,10 +151,10 @@ def measure(application: Application) -> None:
     acknowledge(store, "past", "operator")
     store.monitoring.change_alert("past", {"state": "resolved", "resolved_at": now - timedelta(days=4, minutes=-48)})
     rule = next(rule for rule in application.monitoring.rules.every() if rule.name == "disk")
-    opened = {"alert_id": "disk", "cause": "disk", "message": rule.says.format(value=91), "remedy": rule.remedy}
+    message = rule.says.format(value=91)
     store.monitoring.open_alert(
-        replace(alert, rule="disk", severity="critical", link=rule.link, value=91.0, threshold=90.0,
-                opened_at=now - timedelta(minutes=25), **opened)
+        replace(alert, alert_id="disk", cause="disk", rule="disk", severity="critical", link=rule.link, value=91.0,
+                threshold=90.0, opened_at=now - timedelta(minutes=25), message=message, remedy=rule.remedy)
     )  # fmt: skip
     OutlookWatch(store).turn(now)
     application.monitoring.collector.collect()

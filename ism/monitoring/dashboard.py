@@ -73,7 +73,8 @@ class Dashboard:
     def latest(self) -> dict[str, float]:
         """The newest measurement of every metric in the last two hours."""
         now = datetime.now(UTC)
-        names = [*SYSTEM, *self._store.monitoring.metric_names("model.")]
+        fields = (*AI_FIELDS, *MORE_AI_FIELDS)
+        names = [*SYSTEM, *(f"model.{field}:{model}" for field in fields for model in self.models())]
         found = self._store.monitoring.metrics(names, now - timedelta(hours=2), now + timedelta(seconds=1))
         return {point.name: point.mean for point in found}
 

@@ -60,16 +60,13 @@ def _thin(values: Sequence[float | None]) -> Sequence[float | None]:
 
 def quality(asked: Asked) -> Tile:
     """nDCG@10 of the lists on matured labels; where that is not known, of the version that was judged last."""
-    metrics = {name: f"model.{name}:{FUSION}" for name in ("accuracy", "low", "high", "n")}
-    found = read_series(asked.application.store, metrics, asked.period, 3600)
-    newest = next((row for row in found.rows() if row["accuracy"] is not None), None)
-    if newest is None:
+    latest = asked.application.monitoring.dashboard.latest()
+    value, low, high, n = (latest.get(f"model.{name}:{FUSION}") for name in ("accuracy", "low", "high", "n"))
+    if value is None or low is None or high is None:
         return _judged(asked)
-    detail = (
-        f"nDCG@10 of the lists, {newest['low']:.2f} to {newest['high']:.2f}, {newest['n']:.0f} requests with labels"
-    )
-    trend = _thin(found.values["accuracy"])
-    return Tile("Quality", f"{newest['accuracy']:.2f}", detail, trend, address=asked.address("/models"))
+    found = read_series(asked.application.store, {"accuracy": f"model.accuracy:{FUSION}"}, asked.period, 3600)
+    detail = f"nDCG@10 of the lists, {low:.2f} to {high:.2f}, on {n:.0f} requests"
+    return Tile("Quality", f"{value:.2f}", detail, _thin(found.values["accuracy"]), address=asked.address("/models"))
 
 
 def _judged(asked: Asked) -> Tile:
