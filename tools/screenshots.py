@@ -33,6 +33,7 @@ from ism.engines import catalog
 from ism.feedback.limits import rules_from
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
 from ism.monitoring.alerts import acknowledge
+from ism.monitoring.drift import DriftWatch
 from ism.monitoring.outlook import OutlookWatch
 from ism.monitoring.quality import QualityMeter
 from ism.settings import Settings
@@ -58,7 +59,9 @@ def main() -> int:
     wanted = sys.argv[1:] or [*PAGES, "matches"]
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ism-") as name:
-        settings = Settings(data_dir=Path(name) / "ism-data", feedback_turn_s=3600, _env_file=None)
+        settings = Settings(
+            data_dir=Path(name) / "ism-data", feedback_turn_s=3600, monitoring_enabled=False, _env_file=None
+        )
         with open_application(settings) as application:
             print("Feedback of sixty days ...", flush=True)
             talk(application)
@@ -109,9 +112,9 @@ def talk(application: Application) -> None:
     )
     for day in range(60):
         clock[0] = now - timedelta(days=59 - day, minutes=5)
-        for number in range(2):
+        for number in range(8):
             shown += looked_at(application, rng.choice(lists), f"{day}-{number}", clock[0] - timedelta(hours=1))
-        recent = shown[-240:]
+        recent = shown[-480:]
         asyncio.run(orchestrator.ingest_batch([said(rng, recent, day) for _ in range(rng.randint(12, 24))]))
         orchestrator.loop.judge.judge()
     letter = {"type": "user_feedback", "source": "user", "data": {"model_name": "matching", "rating": 9}}
@@ -133,6 +136,10 @@ def looked_at(application: Application, shown: list[Recommendation], name: str, 
 def measure(application: Application) -> None:
     """Thirty days of load, quality as it was known on each of them, and two alerts."""
     store, now = application.store, datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    meter = QualityMeter(store, rules_from(application.settings), catalog.names())
+    for step in range(30 * 4, -1, -1):
+        then = now - timedelta(hours=6 * step)
+        store.monitoring.add_metrics(meter.measure(then), then + timedelta(minutes=1))
     random_ = np.random.default_rng(0)
     for resolution, days in ((21_600, 30), (3600, 30), (300, 30), (60, 1)):
         at = [now - timedelta(seconds=resolution * step) for step in range(days * 86_400 // resolution, 0, -1)]
@@ -140,10 +147,6 @@ def measure(application: Application) -> None:
             [MetricPoint(name, when, resolution, 1, value, value, value)
              for when in at for name, value in load(random_, now, when).items()], now
         )  # fmt: skip
-    meter = QualityMeter(store, rules_from(application.settings), catalog.names())
-    for step in range(30 * 4, 0, -1):
-        then = now - timedelta(hours=6 * step)
-        store.monitoring.add_metrics(meter.measure(then), then + timedelta(minutes=1))
     alert = Alert("past", "latency", "latency", "warning", "open", "Of a hundred requests the slowest five take 2.4 s "
                   "or more.", "See whether processor or memory is short, and which jobs run beside the server.",
                   "/system?range=24h#panel-latency", 2.4, 2.0, now - timedelta(days=4), now)  # fmt: skip
@@ -157,7 +160,7 @@ def measure(application: Application) -> None:
                 threshold=90.0, opened_at=now - timedelta(minutes=25), message=message, remedy=rule.remedy)
     )  # fmt: skip
     OutlookWatch(store).turn(now)
-    application.monitoring.collector.collect()
+    DriftWatch(store).turn(now)
 
 
 def load(rng: np.random.Generator, now: datetime, at: datetime) -> dict[str, float]:

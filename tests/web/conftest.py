@@ -11,7 +11,10 @@ from playwright.sync_api import Browser
 from bench.serving import served
 from ism.app.wiring import Application, open_application
 from ism.domain.market import Company, Exchange, Recommendation
+from ism.domain.monitoring import Alert
+from ism.domain.retraining import RetrainingJob
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
+from ism.monitoring.alerts import acknowledge
 from ism.settings import Settings
 
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>\"'{{7*7}}"
@@ -40,6 +43,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             ]
         )
         say_much(application)
+        write_everywhere(application)
         with served(application) as url:
             yield Site(url, application)
 
@@ -70,6 +74,24 @@ def say_much(application: Application) -> None:
     tell(orchestrator, [{"type": "match_outcome", "source": "user", "data": {"outcome": EVIL}}])
     orchestrator.loop.turn()
     orchestrator.close()
+
+
+def write_everywhere(application: Application) -> None:
+    """What somebody tried to break pages with, in every other text that reaches one."""
+    now = datetime.now(UTC)
+    application.auth.create(EVIL, "viewer")
+    for rule in application.monitoring.rules.every()[:2]:
+        application.store.monitoring.open_alert(
+            Alert(rule.name, rule.name, rule.name, rule.severity, "open", EVIL, EVIL, rule.link, 90.0, 80.0, now, now)
+        )
+    acknowledge(application.store, "memory", EVIL)
+    job = RetrainingJob("evil", "matching", "manual", {"retraining_type": EVIL}, "REQUESTED", now)
+    application.store.retraining.add_job(job)
+    claim = application.store.retraining.claim("evil", EVIL, now, now + timedelta(minutes=1))
+    application.store.retraining.move(claim, "FAILED", reason=EVIL)
+    for model in ("rrf", "default_weighted_sum"):
+        application.fusion.registry.use(model, actor=EVIL, reason=EVIL)
+    application.monitoring.collector.collect()
 
 
 def rating(recommendation: str, value: int, actor: str, text: str = "") -> dict[str, object]:

@@ -166,10 +166,45 @@ def test_texts_of_others_stay_texts(browser: Browser, site: Site) -> None:
             assert page.locator("img[src=x]").count() == 0, path
         visit(page, site, "/network?company=evil")
         assert "<img src=x" in page.inner_text("#panel-links")
-        visit(page, site, "/feedback")
-        assert "<img src=x" in page.inner_text("#panel-letters")
+        shown = {"/feedback": ("letters",), "/alerts": ("open",), "/jobs?job=evil": ("retraining", "history"),
+                 "/": ("attention",), "/system": ("changes",)}  # fmt: skip
+        for path, panels in shown.items():
+            visit(page, site, path)
+            for panel in panels:
+                assert "<img src=x" in page.inner_text(f"#panel-{panel}"), panel
         assert not dialogs
         assert not site.complaints
+
+
+def test_an_alert_leads_to_its_cause_and_is_settled_by_keyboard(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        visit(page, site, "/alerts")
+        page.click("#panel-open tbody a >> nth=0")
+        page.wait_for_url("**/system?range=24h#panel-*")
+        visit(page, site, "/alerts")
+        page.focus("#panel-open .confirm summary >> nth=0")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.name") == "minutes"
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/alerts?done=*")
+        assert "silent until" in page.inner_text("#panel-open")
+        page.click("#panel-open .confirm summary >> text=Resolve >> nth=0")
+        page.click("#panel-open .confirm[open] button")
+        assert "The alert is resolved." in page.inner_text(".banner.done")
+        assert page.locator("#panel-history tbody tr").count() >= 1
+        assert not violations(page)
+
+
+def test_a_rule_is_changed_in_place(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        visit(page, site, "/alerts")
+        page.click("#panel-rules .confirm summary >> nth=0")
+        page.fill("#panel-rules .confirm[open] input[name=enter]", "95")
+        assert not violations(page)
+        page.click("#panel-rules .confirm[open] button")
+        assert "above 95 %" in page.inner_text("#panel-rules")
 
 
 def test_a_letter_is_discarded_and_a_statement_released(browser: Browser, site: Site) -> None:

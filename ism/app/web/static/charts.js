@@ -25,7 +25,7 @@
     return unit ? `${text} ${unit}` : text;
   };
   const short = (value, unit) => {
-    if (unit === "%") return `${Math.round(100 * value)} %`;
+    if (unit === "%") return `${+(100 * value).toFixed(1)} %`;
     return Math.abs(value) >= 10000 ? new Intl.NumberFormat("en", { notation: "compact" }).format(value) : String(+value.toPrecision(4));
   };
   const moment = (at) => new Date(at).toISOString().slice(0, 16).replace("T", " ") + " UTC";
@@ -65,7 +65,7 @@
           label: { ...text(c), position: "insideEndTop", formatter: (mark) => mark.name },
           data: [
             ...chart.marks.map((mark) => ({ xAxis: mark.at, name: mark.label })),
-            ...(chart.limit ? [{ yAxis: chart.limit.value, name: chart.limit.label, lineStyle: { color: c.danger, type: "dotted", width: 1.5 } }] : []),
+            ...(chart.limit ? [{ yAxis: chart.limit.value, name: chart.limit.label, label: { position: "insideStartTop" }, lineStyle: { color: c.danger, type: "dotted", width: 1.5 } }] : []),
           ],
         },
       } : {};

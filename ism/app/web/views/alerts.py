@@ -14,6 +14,8 @@ from ism.domain.monitoring import Alert, AlertRule
 _ROWS = 200
 _SILENCES = (("60", "1 hour"), ("480", "8 hours"), ("1440", "1 day"), ("10080", "7 days"))
 _SEVERITIES = (("info", "Info"), ("warning", "Warning"), ("critical", "Critical"))
+_NAMES = {"cpu": "Processor", "memory": "Memory", "disk": "Disk", "error_rate": "Errors", "latency": "Latency",
+          "model_quality": "Quality of a model"}  # fmt: skip
 _ON = (("true", "On"), ("false", "Off"))
 
 
@@ -50,7 +52,7 @@ def _state(alert: Alert, now: datetime) -> str:
     if alert.silenced_until is not None and alert.silenced_until > now:
         parts.append(f"silent until {words.moment(alert.silenced_until)} UTC")
     if alert.inhibited_by is not None:
-        parts.append(f"not told while {alert.inhibited_by} is open")
+        parts.append(f"not told while {_named(alert.inhibited_by)} is open")
     return ", ".join(parts)
 
 
@@ -94,10 +96,10 @@ def rules(asked: Asked) -> Panel:
     """When to tell."""
     rows: list[Row] = [
         {
-            "rule": rule.name.replace("_", " ").capitalize(), "when": _when(rule), "ends": _ends(rule),
+            "rule": _named(rule.name), "when": _when(rule), "ends": _ends(rule),
             "minutes": rule.for_minutes, "severity": rule.severity,
-            "silent": f"while {rule.inhibited_by} is open" if rule.inhibited_by else None,
-            "state": "on" if rule.enabled else "off", "remedy": rule.remedy,
+            "silent": f"while {_named(rule.inhibited_by)} is open" if rule.inhibited_by else None,
+            "state": "on" if rule.enabled else "off",
             ACTIONS: [_change(rule)] if asked.may_manage else (),
         }
         for rule in asked.application.monitoring.rules.every()
@@ -106,7 +108,7 @@ def rules(asked: Asked) -> Panel:
         "Rules",
         (Column("rule", "Rule"), Column("state", "State"), Column("when", "Opens"), Column("ends", "Ends"),
          Column("minutes", "For", "number", "minutes"), Column("severity", "How urgent", "state"),
-         Column("silent", "Not told"), Column("remedy", "What to do")),
+         Column("silent", "Not told")),
         rows,
         Empty("There is no rule.", "Look into docs/monitoring.md."),
         note="The condition must hold, and must have ended, for every measurement of that many minutes. Changes count "
@@ -114,6 +116,10 @@ def rules(asked: Asked) -> Panel:
         topics=("alerts",),
         width=12,
     )  # fmt: skip
+
+
+def _named(rule: str) -> str:
+    return _NAMES.get(rule, rule)
 
 
 def _when(rule: AlertRule) -> str:
@@ -132,7 +138,7 @@ def _change(rule: AlertRule) -> Action:
         Input("severity", "How urgent", rule.severity, _SEVERITIES),
         Input("enabled", "State", str(rule.enabled).lower(), _ON),
     )
-    return Action("Change", f"/act/rules/{rule.name}", f"Rule: {rule.name.replace('_', ' ')}.", inputs=inputs)
+    return Action("Change", f"/act/rules/{rule.name}", f"{_named(rule.name)}: when is it told?", inputs=inputs)
 
 
 def attention(asked: Asked) -> list[dict[str, Any]]:

@@ -74,7 +74,8 @@ def weights(asked: Asked) -> Panel:
         {"at": step.outcome.matured_at, **{name: step.weights.get(name) for name in names}, "loss": step.loss}
         for step in steps
     ]
-    series = {engine_label(name): [row[name] for row in rows] for name in names}
+    last = {row["at"]: row for row in rows}  # outcomes that matured together are one step of the chart
+    series = {engine_label(name): [row[name] for row in last.values()] for name in names}
     return Panel(
         "Whom outcomes made the system believe",
         (Column("at", "Matured", "time", "UTC"), *(Column(name, engine_label(name), "share") for name in names),
@@ -82,7 +83,7 @@ def weights(asked: Asked) -> Panel:
         rows,
         Empty("No outcome has matured yet.", "Weights move when matches that were shown are accepted, delivered or "
               "rejected. Rate a match to begin.", "/matches", "Try a match"),
-        chart=charts.lines([row["at"] for row in rows], series, "%", (0, 1)) if rows else None,
+        chart=charts.lines(list(last), series, "%", (0, 1)) if rows else None,
         note="Fixed-share Hedge (Herbster and Warmuth, 1998): each matured outcome moves weight towards the engines "
         "that foresaw it. They answer only where an adaptive model is active.",
         topics=("models", "feedback"),

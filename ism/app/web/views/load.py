@@ -28,6 +28,7 @@ class Meter:
         kind: of the values; a ``share`` is stored in per cent.
         rule: the alert rule whose limit is drawn, and whose alerts are marked.
         bounds: of the axis.
+        width: of twelve columns.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Meter:
     unit: str = ""
     rule: str = ""
     bounds: tuple[float | None, float | None] = (0, None)
+    width: int = 6
 
 
 METERS: Mapping[str, Meter] = {
@@ -55,7 +57,7 @@ METERS: Mapping[str, Meter] = {
     "latency": Meter("Latency", {"Mean": "latency_mean_s", "Slowest in 20": "latency_p95_s",
                                  "Slowest match in 20": "match_latency_p95_s"},
                      "Time to answer a request. One in twenty takes longer than the second and third (95th percentile, "
-                     "at most 19 % too high).", unit="s", rule="latency"),
+                     "at most 19 % too high).", unit="s", rule="latency", width=12),
 }  # fmt: skip
 
 
@@ -79,6 +81,7 @@ def over_time(meter: Meter, asked: Asked) -> Panel:
         chart=_chart(meter, asked, found.at, {label: scaled[key] for label, key in keys.items()}),
         note=meter.note,
         topics=("metrics",),
+        width=meter.width,
     )  # fmt: skip
 
 

@@ -119,12 +119,17 @@ def _row(asked: Asked, model: str, latest: Mapping[str, float]) -> dict[str, Any
     }  # fmt: skip
 
 
+def _of_what(name: str) -> str:
+    kind, _, engine = name.partition(":")
+    return f"Score of {engine_label(engine)}" if engine else kind.replace("_", " ").capitalize()
+
+
 def drift(asked: Asked) -> Panel:
     """Whether scores are distributed as they were."""
     found = asked.application.monitoring.dashboard.drift()
     rows = [
         {
-            "name": str(each["name"]).replace("engine:", "score of ").replace("_", " "),
+            "name": _of_what(str(each["name"])),
             "state": "not known" if each["distance"] is None else "drifted" if each["drifted"] else "steady",
             "distance": each["distance"], "p_value": each["p_value"], "n": each["n"],
             "n_reference": each["n_reference"], "missing": each["missing"],
