@@ -49,7 +49,7 @@ def forecast(series: Values, season: int, steps: int) -> Forecast:
     """
     needed = _LEAST_SEASONS * season + _ORIGINS + steps
     if len(series) < needed or not np.isfinite(series).all():
-        return _none(f"{len(series)} measurements without gaps; {needed} are needed.")
+        return _none(f"Measurements without gaps: {len(series)}; {needed} are needed.")
     if float(np.ptp(series)) == 0.0:
         return _none("The series does not move; its last value says all.")
     origins = np.linspace(len(series) - steps - _ORIGINS * max(1, steps // 2), len(series) - steps, _ORIGINS)

@@ -139,7 +139,7 @@
       const scores = chart.rows.map((row) => row[last]).filter((value) => value !== null);
       const low = Math.min(...scores), high = Math.max(...scores);
       return {
-        parallel: { left: 36, right: 48, top: 36, bottom: 16, parallelAxisDefault: { nameTextStyle: { ...text(c), fontSize: 11 }, nameLocation: "start", nameGap: 14 } },
+        parallel: { left: 48, right: 48, top: 20, bottom: 34, parallelAxisDefault: { nameTextStyle: { ...text(c), fontSize: 11 }, nameLocation: "start", nameGap: 14 } },
         parallelAxis: chart.axes.map((each, dim) => ({ dim, name: each.name, type: each.categories ? "category" : each.log ? "log" : "value", data: each.categories || undefined, inverse: false, nameTruncate: { maxWidth: 96 }, scale: true, axisLabel: { ...text(c), fontSize: 11, formatter: each.categories ? undefined : (value) => short(value) }, axisLine: { lineStyle: { color: c["strong-line"] } }, axisTick: { lineStyle: { color: c["strong-line"] } }, splitNumber: 3 })),
         tooltip: tooltip(c, { formatter: (each) => [each.name, ...chart.axes.map((axisOf, dim) => `${axisOf.name}: ${typeof each.value[dim] === "number" ? amount(each.value[dim]) : each.value[dim] ?? "not known"}`)].join("\n") }),
         series: [{ type: "parallel", smooth: 0.1, data: chart.rows.map((row, index) => {
@@ -198,14 +198,14 @@
   };
 
   const drawn = new Map();
-  const draw = async (box) => {
+  const draw = async (box, first) => {
     const chart = JSON.parse(box.dataset.chart);
     if (chart.kind === "map") { await loadWorld(); frameSites(chart); }
     if (!box.isConnected) return;
     const one = drawn.get(box) || echarts.init(box, null, { renderer: "canvas" });
     drawn.set(box, one);
     const option = drawings[chart.kind](chart, palette(), box.clientWidth > 620, box);
-    one.setOption({ animation: !still.matches, animationDuration: 250, aria: { enabled: false }, ...option }, true);
+    one.setOption({ animation: first && !still.matches, animationDuration: 250, aria: { enabled: false }, ...option }, true);
     if (chart.kind === "map") {
       const regroup = () => one.setOption({ series: [{}, { id: "sites", data: cluster(one, chart) }] });
       one.off("georoam");
@@ -215,20 +215,20 @@
     one.off("click");
     one.on("click", (each) => { if (each.data && each.data.link) location.assign(each.data.link); });
   };
-  const drawAll = (root) => {
-    for (const box of root.querySelectorAll("[data-chart]")) draw(box);
+  const drawAll = (root, first) => {
+    for (const box of root.querySelectorAll("[data-chart]")) draw(box, first);
   };
   const resized = new ResizeObserver((entries) => {
     for (const entry of entries) { const one = drawn.get(entry.target); if (one) one.resize(); }
   });
-  const begin = (root) => {
+  const begin = (root, first) => {
     for (const [box, one] of drawn) if (!box.isConnected) { one.dispose(); drawn.delete(box); resized.unobserve(box); }
-    drawAll(root);
+    drawAll(root, first);
     for (const box of root.querySelectorAll("[data-chart]")) resized.observe(box);
   };
-  document.addEventListener("ism:theme", () => drawAll(document));
-  document.body.addEventListener("htmx:afterSettle", (event) => begin(event.detail.elt.parentElement || document));
-  begin(document);
+  document.addEventListener("ism:theme", () => drawAll(document, false));
+  document.body.addEventListener("htmx:afterSettle", (event) => begin(event.detail.elt.parentElement || document, false));
+  begin(document, true); // what is drawn again by itself does not move
 
   // --- pictures: of the chart, or of the table where there is none ---
   const picture = (panel) => {

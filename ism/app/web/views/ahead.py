@@ -78,7 +78,7 @@ def _drawn(asked: Asked, metric: str, found: dict[str, Any], made_at: datetime) 
     start = made_at.replace(minute=0, second=0, microsecond=0)
     past = read_series(asked.application.store, {"value": metric}, Period(start - _BEFORE, start, ""), 3600)
     before = [None if each is None else scale * each for each in past.values["value"]]
-    told = {name: [scale * each for each in found[name]] for name in ("values", "low", "high")}
+    told = {name: [max(0.0, scale * each) for each in found[name]] for name in ("values", "low", "high")}
     ahead = [start + timedelta(hours=step) for step in range(len(told["values"]))]
     after = {name: [*[None] * len(before), *values] for name, values in told.items()}
     series = {"Measured": [*before, *[None] * len(ahead)], "Forecast": after["values"]}
@@ -89,7 +89,7 @@ def _drawn(asked: Asked, metric: str, found: dict[str, Any], made_at: datetime) 
          Column("low", "At least", kind, said), Column("high", "At most", kind, said)),
         [{"at": at, **{name: told[name][step] for name in told}} for step, at in enumerate(ahead)],
         _NOT_YET,
-        chart=charts.lines([*past.at, *ahead], series, unit, bands=bands),
+        chart=charts.lines([*past.at, *ahead], series, unit, (0, None), bands=bands),
         note="The band is the 90 % interval; the last week is drawn before it.",
         topics=("metrics",),
         width=12,

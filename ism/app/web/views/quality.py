@@ -80,16 +80,17 @@ def measured(asked: Asked) -> Panel:
     ]  # fmt: skip
     return Panel(
         "Measured now",
-        (Column("model", "Model"), Column("accuracy", "nDCG@10", "number"), Column("interval", "95 % interval"),
-         Column("n", "Requests", "number"), Column("estimate", "Expected", "number"),
-         Column("calibration", "Calibration error", "share"), Column("coverage", "Coverage", "share"),
-         Column("latency", "Slowest in 20", "seconds"), Column("throughput", "Scored", "number", "requests/h"),
+        (Column("model", "Model"), Column("accuracy", "nDCG@10", "number"), Column("interval", "95 %", "code"),
+         Column("n", "n", "number"), Column("estimate", "Expected", "number"),
+         Column("calibration", "Calibration", "share"), Column("coverage", "Coverage", "share"),
+         Column("latency", "p95", "seconds"), Column("throughput", "Asked", "number", "1/h"),
          Column("confidence", "Confidence", "share"), Column("rating", "Rating", "number", "1 to 5"),
          Column("missing", "What is missing, and why")),
         rows,
         Empty("No model was measured in the last two hours.", "Models are measured once an hour, first a minute after "
               "the start, unless ISM_MONITORING_ENABLED=false."),
-        note="Calibration error: how far probabilities lie from what came of them. Coverage: share of the labelled "
+        note="n: requests that quality rests on. Calibration: how far probabilities lie from what came. p95: one "
+        "answer in twenty took longer in the last hour. Coverage: share of the labelled "
         "recommendations that the model scored.",
         topics=("metrics",),
         width=12,
