@@ -103,6 +103,7 @@ class Panel:
         width: of twelve columns.
         total: rows there are, where ``rows`` are only the first of them.
         shown: rows of the table on the page; the exports have all.
+        cards: whether rows stand as cards where there is little room, as those that can be acted on always do.
     """
 
     title: str
@@ -116,6 +117,7 @@ class Panel:
     width: int = 6
     total: int | None = None
     shown: int = 200
+    cards: bool = False
 
     def plain(self) -> list[dict[str, Any]]:
         """The rows with nothing but their columns."""

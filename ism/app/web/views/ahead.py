@@ -45,6 +45,7 @@ def outlook(asked: Asked) -> Panel:
         + made,
         topics=("metrics",),
         width=12,
+        cards=True,
     )  # fmt: skip
 
 

@@ -89,6 +89,7 @@ def history(asked: Asked) -> Panel:
         Empty("No alert of this time has ended.", "Alerts that are resolved are kept here; choose a longer time."),
         topics=("alerts",),
         width=12,
+        cards=True,
     )  # fmt: skip
 
 

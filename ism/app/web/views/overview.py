@@ -128,6 +128,7 @@ def attention(asked: Asked) -> Panel:
         Empty("Nothing needs you.", "Components work, no job failed in this time, and nothing waits for a decision."),
         topics=("feedback", "components", "jobs", "alerts"),
         width=12,
+        cards=True,
     )
 
 
