@@ -17,7 +17,9 @@ def loaded_by(statement: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("module", ["ism", "ism.app.matching", "ism.fusion.layer", "ism.retraining.pipeline"])
+@pytest.mark.parametrize(
+    "module", ["ism", "ism.app.matching", "ism.fusion.layer", "ism.retraining.pipeline", "ism.app.monitoring"]
+)
 def test_light_imports_stay_light(module):
     assert loaded_by(f"import {module}") & HEAVY == set()
 

@@ -45,6 +45,15 @@ def test_what_was_shown_is_logged(real_client: TestClient, real_application: App
     assert [row.recommendation_id for row in logged] == [match["recommendation_id"] for match in answer["matches"]]
 
 
+def test_each_engine_is_timed(real_client: TestClient, real_application: Application) -> None:
+    real_client.post("/api/matches", json={"offer": {"material": "coal fly ash"}, "top": 3})
+    real_application.monitoring.collector.collect()
+    engines = {each["name"] for each in real_application.engines() if each["state"] == "ok"}
+    latest = real_application.monitoring.dashboard.latest()
+    assert engines
+    assert {name for name in engines if latest.get(f"model.latency:{name}", 0) > 0} == engines
+
+
 def test_a_listed_offer_is_never_sent_to_its_own_company(
     real_client: TestClient, real_application: Application
 ) -> None:
