@@ -87,6 +87,14 @@ class StorageFullError(StorageError):
     """There is no room left to write; reading goes on."""
 
 
+class StorageUnavailableError(StorageError):
+    """The database cannot be reached at this moment; the same may work a moment later."""
+
+
+class LeadLostError(StorageError):
+    """Another process leads now: what this one was about to write in the background was not written."""
+
+
 class DataFolderInUseError(StorageError):
     """Another process owns the data folder."""
 

@@ -16,6 +16,7 @@ from ism.storage.audit_base import AuditStore
 from ism.storage.config_base import ConfigStore
 from ism.storage.feedback import FeedbackStore
 from ism.storage.fusion_base import FusionStore
+from ism.storage.lease_base import LeaseStore
 from ism.storage.monitoring_base import MonitoringStore
 from ism.storage.retraining_base import RetrainingStore
 
@@ -261,6 +262,11 @@ class Store(FusionStore, ABC):
     @abstractmethod
     def set_setting(self, key: str, value: object, actor: str | None = None) -> None:
         """Store a JSON value under a name, replacing what was there; audited where somebody did it."""
+
+    @property
+    @abstractmethod
+    def leases(self) -> LeaseStore:
+        """Which process does what only one may do."""
 
     @property
     @abstractmethod

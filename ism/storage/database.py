@@ -10,7 +10,13 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ism.domain.errors import ConflictError, StorageError, StorageFullError
+from ism.domain.errors import (
+    ConflictError,
+    LeadLostError,
+    StorageError,
+    StorageFullError,
+    StorageUnavailableError,
+)
 from ism.storage import dialects
 from ism.storage.lock import FolderLock
 
@@ -36,6 +42,7 @@ class Database:
         # itself forever.
         self._writer = threading.RLock()
         self._closed = False
+        self._fences = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -56,7 +63,20 @@ class Database:
             connection = plain.execution_options(**{dialects.WRITE_OPTION: True})
             with connection.begin():
                 dialects.limit_lock_wait(connection, self._write_wait_s)
+                fence = getattr(self._fences, "held", None)
+                if fence is not None and not dialects.hold_fence(connection, fence):
+                    raise LeadLostError(f"{fence.name}: another process took over. Nothing was written.")
                 yield connection
+
+    @contextmanager
+    def behind(self, fence: dialects.Fence) -> Iterator[None]:
+        """Within it, this thread writes only while nobody took over the lease; else LeadLostError."""
+        before = getattr(self._fences, "held", None)
+        self._fences.held = fence
+        try:
+            yield
+        finally:
+            self._fences.held = before
 
     def close(self) -> None:
         """Close all connections and give the folder back."""
@@ -79,8 +99,7 @@ class Database:
                 f"{self.location}: all connections are in use. Retry, or run fewer requests at once."
             ) from error
         except DBAPIError as error:
-            kind = StorageFullError if _is_full(error) else StorageError
-            raise kind(f"{self.location}: {_first_line(error)}. {_remedy(error)}") from error
+            raise _kind(error)(f"{self.location}: {_first_line(error)}. {_remedy(error)}") from error
 
     def _open(self) -> Engine:
         if self._closed:
@@ -101,6 +120,12 @@ class Database:
             yield
         finally:
             self._writer.release()
+
+
+def _kind(error: DBAPIError) -> type[StorageError]:
+    if _is_full(error):
+        return StorageFullError
+    return StorageUnavailableError if dialects.is_unavailable(error) else StorageError
 
 
 def _first_line(error: DBAPIError) -> str:

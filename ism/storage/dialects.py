@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import Error as SqliteError
 from typing import Any
 
 import orjson
@@ -30,7 +31,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from ism.domain.errors import ConfigurationError, StorageError
@@ -131,6 +132,52 @@ def limit_lock_wait(connection: Connection, seconds: float) -> None:
     """Make this transaction fail rather than wait forever for another one's lock, as SQLite's busy timeout does."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SET LOCAL lock_timeout = {int(seconds * 1000)}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A lease's name and the fencing token under which this thread may write."""
+
+    name: str
+    token: int
+
+
+_LONGEST_PAUSE_S = 10  # within a transaction behind a fence; a process that stands still keeps nobody from leading
+
+
+def hold_fence(connection: Connection, fence: Fence) -> bool:
+    """Whether a lease is still held under a token; on a server it then stays so until this transaction ends.
+
+    PostgreSQL: the row's key is locked as a foreign key would lock it. Prolonging the lease does not wait for that,
+    taking it over does.
+    """
+    query = "SELECT 1 FROM ism_lease WHERE name = :name AND fence = :token"
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {_LONGEST_PAUSE_S * 1000}"))
+        query += " FOR KEY SHARE"
+    return connection.scalar(text(query), {"name": fence.name, "token": fence.token}) is not None
+
+
+def database_time(connection: Connection) -> datetime:
+    """What time it is: by the server's clock where there is one, since machines differ."""
+    if connection.dialect.name == "postgresql":
+        found: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return found.astimezone(UTC)
+    return datetime.now(UTC)
+
+
+def is_unavailable(error: DBAPIError) -> bool:
+    """Whether a server could not be reached, or ended the connection: the same may work a moment later."""
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # the driver itself could not connect
+        return isinstance(error, OperationalError) and not isinstance(error.orig, SqliteError)
+    return str(state)[:2] == "08" or str(state) in _GOING_AWAY
+
+
+# admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout, idle_in_transaction_session_timeout
+_GOING_AWAY = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
 
 
 # --- SQLite ---

@@ -248,6 +248,7 @@ from ism.storage import (  # noqa: E402 - each registers its tables with the met
     audit_schema,  # noqa: F401
     config_schema,  # noqa: F401
     fusion_schema,  # noqa: F401
+    lease_schema,  # noqa: F401
     monitoring_schema,  # noqa: F401
     retraining_schema,  # noqa: F401
 )

@@ -21,6 +21,7 @@ from ism.storage.dump import Dump, check_postgres, check_sqlite, dump
 from ism.storage.feedback_sql import SqlFeedbackStore
 from ism.storage.fusion_sql import SqlFusionStore
 from ism.storage.judgement import Judgements
+from ism.storage.lease_sql import SqlLeaseStore
 from ism.storage.monitoring_sql import SqlMonitoringStore
 from ism.storage.retraining_sql import SqlRetrainingStore
 from ism.storage.rows import check_identifier, spec_of
@@ -40,6 +41,7 @@ class SqlStore(SqlFusionStore, Store):
         self._monitoring = SqlMonitoringStore(database)
         self._configuration = SqlConfigStore(database)
         self._audit = SqlAuditStore(database)
+        self._leases = SqlLeaseStore(database)
 
     def get(self, kind: type[T], identifier: str) -> T:
         with self._database.read() as connection:
@@ -141,6 +143,10 @@ class SqlStore(SqlFusionStore, Store):
             log_sql.put_setting(connection, key, value)
             if actor is not None:
                 audit_sql.append(connection, Act(actor, "setting.change", key, {"value": value}))
+
+    @property
+    def leases(self) -> SqlLeaseStore:
+        return self._leases
 
     @property
     def audit(self) -> SqlAuditStore:
