@@ -22,6 +22,12 @@ class Settings(BaseSettings):
         alias="DATABASE_URL",
         description="SQLAlchemy URL of a PostgreSQL database; SQLite in data_dir when unset.",
     )
+    lead_lease_s: float = Field(
+        6.0,
+        ge=1,
+        le=300,
+        description="Time after which the replica that leads is replaced when it does not answer, in seconds.",
+    )
     admin_key: SecretStr | None = Field(
         None, description="First admin API key, at least 16 characters; made and printed once when unset."
     )
@@ -211,6 +217,9 @@ class Settings(BaseSettings):
         7.0, ge=0, description="Days after which a canary looks how far a match got."
     )
     retraining_bake_hours: float = Field(24.0, ge=0, description="How long a promoted model is watched, hours.")
+    retraining_lease_s: float = Field(
+        20.0, ge=2, le=600, description="Time after which a worker that does not answer loses its job, seconds."
+    )
     retraining_kept_versions: int = Field(10, ge=2, description="Versions of a model whose files are kept.")
     retraining_dropped_raters: float = Field(
         0.01,

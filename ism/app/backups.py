@@ -11,6 +11,7 @@ from ism.domain.audit import Act
 from ism.domain.errors import ConflictError, IsmError
 from ism.storage import SYSTEM
 from ism.storage.backup import Backup, Backups
+from ism.storage.lead import SOLE, Leadership
 
 if TYPE_CHECKING:
     from ism.settings import Settings
@@ -28,11 +29,13 @@ class BackupService:
 
     Attributes:
         interval_s: seconds between two backups of the loop; may be changed while it runs.
+        lead: whether this process makes them by itself, where several share a store.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._backups, self._store = Backups(store, settings), store
         self.interval_s = float(settings.backup_interval_s)
+        self.lead: Leadership = SOLE
         self._failure = ""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -92,7 +95,9 @@ class BackupService:
     def _run(self) -> None:
         while not self._stop.wait(min(self.interval_s, 60.0)):
             try:
-                self.turn()
+                with self.lead.term() as mine:
+                    if mine:
+                        self.turn()
             except IsmError as error:
                 _log.error("The backup failed: %s", error)
             except Exception:  # noqa: BLE001 - the next one is tried all the same

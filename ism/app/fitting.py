@@ -14,19 +14,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from ism.data.text import TextEncoder
-from ism.domain.errors import EngineError
+from ism.domain.errors import DataFolderInUseError, EngineError
 from ism.engines import catalog
 from ism.engines.base import ParamValue, Snapshot
 from ism.fusion.fit import fit_fusion
 from ism.fusion.store import save_fusion
+from ism.storage.lock import FolderLock
 
+LOCK_FOLDER = ".fitting"  # beside what is fitted
 _HEAD = 8  # bytes that tell the length of a task
 _GIVES_WAY = 10  # niceness of a child in the background
 _LOOK_S = 0.2  # seconds between looks at whether a child shall be ended
@@ -67,6 +69,30 @@ class FittingTask:
             name: partial(catalog.make, name, self.encoder, self.device, self.policies.get(name)) for name in self.names
         }
         save_fusion(fit_fusion(self.snapshot, makers, self.seed, models=self.whole), self.folder)
+
+
+@contextmanager
+def fitting_alone(folder: Path, limit_s: float, stop: threading.Event | None = None) -> Iterator[None]:
+    """Keep other processes from fitting into the same folder meanwhile; waits for one that does.
+
+    Raises:
+        EngineError: another one did for longer than the limit, or ``stop`` was set.
+    """
+    home = folder.with_name(LOCK_FOLDER)
+    home.mkdir(parents=True, exist_ok=True)
+    ends, lock = time.monotonic() + limit_s, None
+    while lock is None:
+        try:
+            lock = FolderLock(home)
+        except DataFolderInUseError as error:
+            if time.monotonic() > ends or (stop is not None and stop.is_set()):
+                remedy = "Wait for it, or give it more time (ISM_FIT_SECONDS)."
+                raise EngineError(f"Another process fits engines into {folder}. {remedy}") from error
+            time.sleep(_LOOK_S)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def fit_apart(task: FittingTask, limit_s: float, stop: threading.Event | None = None) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from ism.app.fitting import FittingTask, fit_apart
+from ism.app.fitting import FittingTask, fit_apart, fitting_alone
 from ism.domain.errors import IsmError
 
 FIRST = ("matching", "knowledge_graph")  # learn in seconds, and answer from the start
@@ -27,10 +27,17 @@ class LaterEngines:
         task: what is fitted; waits for `start`.
         limit_s: longest time that it may take, in seconds.
         installed: called when the folder holds the fitted engines.
+        done: whether another process on the same folder has fitted them meanwhile.
     """
 
-    def __init__(self, task: FittingTask, limit_s: float, installed: Callable[[], None]) -> None:
-        self._task, self._limit_s, self._installed = task, limit_s, installed
+    def __init__(
+        self,
+        task: FittingTask,
+        limit_s: float,
+        installed: Callable[[], None],
+        done: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._task, self._limit_s, self._installed, self._done = task, limit_s, installed, done
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="later-engines", daemon=True)
         self._since = datetime.now(UTC)
@@ -60,7 +67,9 @@ class LaterEngines:
     def _run(self) -> None:
         started = time.perf_counter()
         try:
-            if fit_apart(self._task, self._limit_s, self._stop) and not self._stop.is_set():
+            with fitting_alone(self._task.folder, self._limit_s, self._stop):
+                fitted = self._done() or fit_apart(self._task, self._limit_s, self._stop)
+            if fitted and not self._stop.is_set():
                 self._installed()
                 _log.info("All engines answer after another %.1f s.", time.perf_counter() - started)
         except Exception as error:  # noqa: BLE001 - nobody waits for this thread; readiness tells what happened

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ism.app.deployed import Arm, Deployed, DeployedModels, Watch
-from ism.app.fitting import FittingTask, fit_apart
+from ism.app.fitting import FittingTask, fit_apart, fitting_alone
 from ism.app.later import FIRST, LaterEngines
 from ism.app.pairing import around, with_company
 from ism.app.sureness import sureness
@@ -118,9 +118,8 @@ class MatchService:
 
     def refresh(self) -> None:
         """Read the market again if it changed; on the first call also load the engines, or fit them."""
+        self.follow()
         serving = self._serving
-        if serving is not None and self._base is not None:
-            self._promoted.follow(serving.deployed, self._base, partial(self._swap, self._base))
         if serving is not None and self._fresh(serving):
             return
         with self._refreshing:
@@ -139,7 +138,7 @@ class MatchService:
             lacks = first and self._base is not None and bool(self._lacking(self._base.fusion))
             if lacks and not self._closing.is_set():
                 task = self._task(built, self._names, background=True)
-                self._later = LaterEngines(task, self._settings.fit_seconds, self._install)
+                self._later = LaterEngines(task, self._settings.fit_seconds, self._install, self._fitted_all)
                 self._later.start()
 
     def match(self, offer: Offer, top: int = 20, filters: MatchFilters | None = None) -> MatchResult:
@@ -227,6 +226,12 @@ class MatchService:
             raise EngineError(f"Scores of {_PROBE.material} are no probabilities. Train or roll back the engines.")
         return f"{', '.join(serving.fusion.engines)} scored {len(rows)} receivers."
 
+    def follow(self) -> None:
+        """Swap in what was promoted, also by another process, in the background; does nothing before `refresh`."""
+        serving, base = self._serving, self._base
+        if serving is not None and base is not None:
+            self._promoted.follow(serving.deployed, base, partial(self._swap, base))
+
     def close(self) -> None:
         """End the threads, and what is still being trained; calling it again does nothing."""
         self._closing.set()
@@ -286,14 +291,28 @@ class MatchService:
 
     def _fusion(self, built: BuiltMarket) -> FittedFusion:
         """What the folder holds; fitted first where that is nothing, or too little and all are waited for."""
-        there = (self._folder / "fusion.json").is_file()
-        fusion = self._load() if there else None
-        if fusion is not None and (self._staged or not self._lacking(fusion)):
-            return fusion
+        limit = self._settings.fit_seconds
         names = [name for name in self._names if name in FIRST] if self._staged else self._names
-        if not fit_apart(self._task(built, names), self._settings.fit_seconds, self._closing):
-            raise EngineError("The engines were not trained to the end: this process stops.")
-        return self._load()
+        fusion = self._fitted(names)
+        if fusion is not None:
+            return fusion
+        with fitting_alone(self._folder, limit, self._closing):
+            fusion = self._fitted(names)  # another process on the same folder was faster
+            if fusion is not None:
+                return fusion
+            if not fit_apart(self._task(built, names), limit, self._closing):
+                raise EngineError("The engines were not trained to the end: this process stops.")
+            return self._load()
+
+    def _fitted(self, names: Sequence[str]) -> FittedFusion | None:
+        """What the folder holds, where that is enough to begin with."""
+        fusion = self._load() if (self._folder / "fusion.json").is_file() else None
+        enough = fusion is not None and (self._staged or not set(names) - set(fusion.engines))
+        return fusion if enough else None
+
+    def _fitted_all(self) -> bool:
+        """Whether another process on the same folder has fitted what was lacking."""
+        return not self._lacking(self._load())
 
     def _task(self, built: BuiltMarket, names: Sequence[str], background: bool = False) -> FittingTask:
         return FittingTask(

@@ -17,6 +17,7 @@ from ism.monitoring.metrics import Collector, SystemSampler, exposition, points
 from ism.monitoring.outlook import OutlookWatch
 from ism.monitoring.quality import FUSION, QualityMeter
 from ism.monitoring.requests import EngineTimes, RequestLog, RequestTotals
+from ism.storage.lead import SOLE, Leadership
 
 if TYPE_CHECKING:
     from ism.domain.engine import FusionModel
@@ -38,6 +39,7 @@ class Monitoring:
         settings: where alerts are delivered.
         store: keeps everything; is not closed.
         engine_times: where the engines' times are counted; None while nothing matches.
+        lead: whether this process judges and tells alerts, where several share a store.
 
     Attributes:
         requests: counts what the server answers.
@@ -47,7 +49,11 @@ class Monitoring:
     """
 
     def __init__(
-        self, settings: Settings, store: Store, engine_times: Callable[[], EngineTimes | None] = lambda: None
+        self,
+        settings: Settings,
+        store: Store,
+        engine_times: Callable[[], EngineTimes | None] = lambda: None,
+        lead: Leadership = SOLE,
     ) -> None:
         models = catalog.names()
         self._store, self._engine_times = store, engine_times
@@ -63,7 +69,7 @@ class Monitoring:
             "delivery": delivery.deliver,
         }
         sampler = SystemSampler(self.requests, existing(settings.data_dir))
-        self.collector = Collector(store, sampler, turns)
+        self.collector = Collector(store, sampler, turns, lead=lead)
 
     def _times(self) -> dict[str, RequestTotals]:
         found = self._engine_times()

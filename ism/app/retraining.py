@@ -22,6 +22,7 @@ from ism.retraining.pipeline import AIRetrainingPipeline
 from ism.retraining.search import Optimizer, OptimizerSearch
 from ism.settings import Settings
 from ism.storage import Store
+from ism.storage.lead import SOLE, Leadership
 
 if TYPE_CHECKING:
     from ism.app.deployed import Watch
@@ -42,12 +43,13 @@ class Retraining:
         watch: what serving sees of a challenger; nothing where nothing serves.
         optimizer: gives what searches for better parameters at this moment; jobs that want that fail with the reason
             when None.
+        lead: whether jobs run by themselves in this process.
 
     Attributes:
         pipeline: for everything that is not said here.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the application that retraining shares with others
         self,
         settings: Settings,
         store: Store,
@@ -55,9 +57,11 @@ class Retraining:
         triggering: Triggering,
         watch: Watch | None = None,
         optimizer: Callable[[], Optimizer] | None = None,
+        *,
+        lead: Leadership = SOLE,
     ) -> None:
         search = None if optimizer is None else _now(optimizer)
-        parts = replace(parts_of(store, encoder, settings, watch, search), ended=self._finish)
+        parts = replace(parts_of(store, encoder, settings, watch, search), ended=self._finish, lead=lead)
         self.pipeline, self._registry, self._triggering = AIRetrainingPipeline(parts), parts.registry, triggering
         self._looks, self._mlflow = parts.store.looks, settings.mlflow_tracking_uri
         if self._mlflow is not None:

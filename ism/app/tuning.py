@@ -12,6 +12,7 @@ from ism.engines import catalog
 from ism.engines.base import Snapshot
 from ism.settings import Settings
 from ism.storage import Store
+from ism.storage.lead import SOLE, Leadership
 from ism.tuning.config import config_of
 from ism.tuning.idle import ContinuousSearch
 from ism.tuning.optimizer import AIHyperparameterOptimizer
@@ -26,12 +27,13 @@ class Tuning:
         settings: of the application.
         store: the market that is learnt from.
         encoder: turns texts into vectors.
+        lead: whether this process searches by itself.
 
     Attributes:
         optimizer: for everything that is not said here.
     """
 
-    def __init__(self, settings: Settings, store: Store, encoder: TextEncoder) -> None:
+    def __init__(self, settings: Settings, store: Store, encoder: TextEncoder, lead: Leadership = SOLE) -> None:
         def market() -> Snapshot:
             built = read_market(store, encoder)
             return Snapshot(built.market, built.groups)
@@ -41,6 +43,7 @@ class Tuning:
         self._thread: threading.Thread | None = None
         if settings.tuning_continuous:
             idle = ContinuousSearch(self.optimizer, catalog.names(), store.generation, settings)
+            idle.lead = lead
             self._thread = threading.Thread(target=idle.run, args=(self._closing,), name="continuous", daemon=True)
             self._thread.start()
 

@@ -21,6 +21,7 @@ from ism.feedback.arrival import utc_now
 from ism.feedback.orchestrator import FUSION, AIFeedbackOrchestrator
 from ism.settings import Settings
 from ism.storage import DEFAULT_DATASET, Store, open_store
+from ism.storage.lead import SOLE, Lead, Leader, SoleLead
 
 if TYPE_CHECKING:
     from ism.app.backups import BackupService
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 States = dict[str, dict[str, str]]
 
+_END_BACKUP_S = 1.0  # a backup that is cut off leaves a draft, which the next one removes
 _log = logging.getLogger("ism")
 
 
@@ -88,6 +90,7 @@ class Application:
         feedback: takes in what happened after a match.
         when_warm: called after `try_warm_up` has made everything ready.
         supervised: states of what a supervisor tends, as `components` tells them.
+        lead: whether this process does what must happen once in the background; see `begin`.
     """
 
     def __init__(
@@ -100,7 +103,11 @@ class Application:
     ) -> None:
         self.settings, self.store, self.encoder = settings, store, encoder
         self.auth = Auth(store, settings.gnn_api_key.get_secret_value() if settings.gnn_api_key else None)
+        self.lead: Lead | SoleLead = SOLE
+        if settings.database_url is not None:
+            self.lead = Lead(store.leases, settings.lead_lease_s)
         self.feedback = AIFeedbackOrchestrator(store, settings, encoder, clock)
+        self.feedback.lead = self.lead
         self.feedback.follow = self._teach
         self._make_matcher = make_matcher
         self._matcher: Matcher | None = None
@@ -111,6 +118,7 @@ class Application:
         self._warming = threading.Lock()
         self._tuning: Tuning | None = None
         self._retraining: Retraining | None = None
+        self._carries_jobs = self._makes_backups = False
         self._parts_lock = threading.RLock()  # retraining makes the search that it uses
         self.when_warm: Callable[[], object] = lambda: None
         self.supervised: Callable[[], dict[str, dict[str, Any]]] = dict
@@ -122,6 +130,8 @@ class Application:
         self.feedback.is_open = settings.feedback_enabled
         if "loop" in self.feedback.__dict__:
             self.feedback.loop.deliver = self.retrain if settings.retraining_enabled else None
+        if "backups" in self.__dict__:
+            self.backups.interval_s = float(settings.backup_interval_s)
 
     @property
     def tuning(self) -> Tuning:
@@ -138,7 +148,7 @@ class Application:
             if self._tuning is None:
                 from ism.app.tuning import Tuning  # noqa: PLC0415 - only where something is tuned
 
-                self._tuning = Tuning(self.settings, self.store, self.encoder)
+                self._tuning = Tuning(self.settings, self.store, self.encoder, self.lead)
             return self._tuning
 
     @property
@@ -171,7 +181,9 @@ class Application:
                 seen = getattr(self._matcher, "watch", None)
                 optimizer = (lambda: self.tuning.optimizer) if self.settings.optimization_enabled else None
                 triggering = self.feedback.loop.triggering
-                self._retraining = Retraining(self.settings, self.store, self.encoder, triggering, seen, optimizer)
+                self._retraining = Retraining(
+                    self.settings, self.store, self.encoder, triggering, seen, optimizer, lead=self.lead
+                )
             return self._retraining
 
     def retrain(self, request: RetrainingRequest) -> None:
@@ -268,6 +280,9 @@ class Application:
         States are ``ok``, ``degraded``, ``starting``, ``down`` and ``disabled``.
         """
         found: dict[str, dict[str, Any]] = {"store": {**self._store_state()}}
+        found["lead"] = {**_lead_state(self.lead.leader()), "needed": False}
+        if self._makes_backups:
+            found["backups"] = {**self.backups.status(), "needed": False}
         if self._matcher is not None:
             found.update({name: {**state} for name, state in self._matcher.status().items()})
         elif self._failure is not None:
@@ -303,14 +318,16 @@ class Application:
         """Backups; by themselves after its `start`."""
         from ism.app.backups import BackupService  # noqa: PLC0415 - only where something is backed up
 
-        return BackupService(self.settings, self.store)
+        service = BackupService(self.settings, self.store)
+        service.lead = self.lead
+        return service
 
     @cached_property
     def monitoring(self) -> Monitoring:
         """Measurements, alerts and what the dashboard shows; `Monitoring.collector` measures once it was started."""
         from ism.app.monitoring import Monitoring  # noqa: PLC0415 - numpy only where something is served
 
-        return Monitoring(self.settings, self.store, lambda: getattr(self._made, "engine_times", None))
+        return Monitoring(self.settings, self.store, lambda: getattr(self._made, "engine_times", None), self.lead)
 
     @cached_property
     def fusion(self) -> AIFusionLayer:
@@ -320,6 +337,29 @@ class Application:
         return AIFusionLayer(store=self.store)
 
     # --- for whoever tends the parts ---
+
+    def begin(self) -> None:
+        """Stand for election where several processes share the store, and make backups at the interval."""
+        if isinstance(self.lead, Lead):
+            self.lead.start()
+        self.backups.interval_s = float(self.settings.backup_interval_s)
+        self.backups.start()
+        self._makes_backups = True
+
+    def end(self) -> None:
+        """End what `begin` began; another process leads at once."""
+        self._makes_backups = False
+        self.backups.stop(_END_BACKUP_S)
+        if isinstance(self.lead, Lead):
+            self.lead.stop()
+
+    def follow(self) -> None:
+        """Notice what other processes on the same store did: what was promoted, and jobs that were asked for."""
+        follow = getattr(self._matcher, "follow", None)  # other matchers need not have one
+        if follow is not None:
+            follow()
+        if self._carries_jobs and isinstance(self.lead, Lead) and self.lead.leads and self._has_jobs():
+            self.carry_on_jobs()
 
     @property
     def failure(self) -> str | None:
@@ -360,6 +400,7 @@ class Application:
         Raises:
             EngineError: they cannot be worked on.
         """
+        self._carries_jobs = True
         if self._retraining is None and not self._has_jobs():
             return "No job is open; it begins with the first request."
         return self.retraining.pipeline.probe()
@@ -373,6 +414,7 @@ class Application:
     def release_retraining(self) -> None:
         """Park the jobs; the next use carries them on."""
         with self._parts_lock:
+            self._carries_jobs = False
             retraining, self._retraining = self._retraining, None
         _close(retraining)
 
@@ -513,6 +555,16 @@ def _match_service(
     from ism.app.matching import MatchService  # noqa: PLC0415 - engines load only where something is matched
 
     return MatchService(store, encoder, model_folder, settings, staged, clock)
+
+
+def _lead_state(leader: Leader) -> dict[str, str]:
+    if not leader.replica:
+        return {"state": "degraded", "detail": "No replica is known to lead; what works in the background waits."}
+    if leader.since is None:
+        return {"state": "ok", "detail": f"{leader.replica}, this process, does everything itself."}
+    since = f" since {leader.since:%Y-%m-%d %H:%M:%S} UTC"
+    where = "this replica; what must happen once is done here" if leader.here else "another replica"
+    return {"state": "ok", "detail": f"{leader.replica} leads{since}: {where}."}
 
 
 def _close(part: object) -> None:

@@ -21,6 +21,7 @@ from ism.feedback.text import TextReader
 from ism.feedback.triggering import Deliver, Triggering
 from ism.settings import Settings
 from ism.storage import Store
+from ism.storage.lead import SOLE, Leadership
 
 _IDLE = 60.0  # seconds; an idle server need not write more often
 _log = logging.getLogger("ism")
@@ -54,6 +55,7 @@ class FeedbackLoop:
         deliver: takes retraining requests; they wait while it is None.
         follow: learns from labels after a turn that wrote some, and after the first one; tells how many were new.
         failure: why the last turn of the thread failed; None where it did not.
+        lead: whether this process takes turns by itself and hands requests on, where several share a store.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class FeedbackLoop:
         self.deliver: Deliver | None = None
         self.follow: Callable[[FeedbackLoop], int] | None = None
         self.failure: str | None = None
+        self.lead: Leadership = SOLE
         self._behind = True  # labels may have been written before this process began
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -82,7 +85,8 @@ class FeedbackLoop:
         with self._turning:
             judged = self.judge.judge()
             decisions = tuple(self.triggering.evaluate())
-            delivered = self.triggering.deliver(self.deliver) if self.deliver is not None else 0
+            delivers = self.deliver is not None and self.lead.leads  # no request is worked off by two
+            delivered = self.triggering.deliver(self.deliver) if delivers and self.deliver is not None else 0
             return Turn(judged, decisions, delivered, self._followed(judged))
 
     def _followed(self, judged: Judged) -> int:
@@ -130,11 +134,12 @@ class FeedbackLoop:
         due = time.monotonic()
         while not self._stop.is_set():
             try:
-                if time.monotonic() >= due:
-                    self.turn()  # also without events: horizons pass, and Mondays come
-                    due = time.monotonic() + _IDLE
-                else:
-                    self.catch_up()
+                with self.lead.term() as mine:
+                    if mine and time.monotonic() >= due:
+                        self.turn()  # also without events: horizons pass, and Mondays come
+                        due = time.monotonic() + _IDLE
+                    elif mine:
+                        self.catch_up()
                 self.failure = None
             except IsmError as error:  # the store may be away; the next turn goes on where this one stopped
                 self.failure = str(error)

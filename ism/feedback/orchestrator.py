@@ -17,6 +17,7 @@ from ism.feedback.arrival import utc_now
 from ism.feedback.pipeline import Pipeline, Written
 from ism.settings import Settings
 from ism.storage import SharedStore, Store, share_store
+from ism.storage.lead import SOLE, Leadership
 
 if TYPE_CHECKING:
     from ism.data.text import TextEncoder
@@ -40,6 +41,7 @@ class AIFeedbackOrchestrator:
     Attributes:
         follow: what `loop` hands matured labels to; set it before `loop` is first used.
         is_open: whether anything is taken in; from the settings.
+        lead: what `loop` asks before it works by itself; set it before `loop` is first used.
 
     Raises:
         StorageError: the store cannot be opened; DataFolderInUseError when another process has it.
@@ -60,6 +62,7 @@ class AIFeedbackOrchestrator:
         self._store = store
         self._settings, self._encoder, self._clock = settings, encoder, clock
         self.follow: Callable[[FeedbackLoop], int] | None = None
+        self.lead: Leadership = SOLE
         self._loops: list[FeedbackLoop] = []
         self.is_open = settings.feedback_enabled
         self._pipelines = [Pipeline(self._store.feedback, settings, clock)]
@@ -75,7 +78,7 @@ class AIFeedbackOrchestrator:
 
         encoder = self._encoder or SentenceModel(self._settings.text_model)
         loop = FeedbackLoop(self._store, self._settings, [*ENGINES, FUSION], encoder, self._clock)
-        loop.follow = self.follow
+        loop.follow, loop.lead = self.follow, self.lead
         self._loops.append(loop)
         return loop
 
@@ -109,7 +112,7 @@ class AIFeedbackOrchestrator:
         await self._pipelines[-1].probe()
         if self.loop.failure is not None:
             raise EngineError(f"Feedback cannot be judged: {self.loop.failure}")
-        return "Events are written and judged."
+        return "Events are written and judged." if self.lead.leads else "Events are written; another process judges."
 
     async def request_retraining(self, model_name: str, reason: str, by: str) -> RetrainingTrigger:
         """Ask for a training by hand: it skips the cool-down, not the weekly budget.

@@ -15,6 +15,7 @@ import psutil
 from ism.domain.errors import EngineError, IsmError
 from ism.domain.monitoring import MetricPoint
 from ism.monitoring.requests import BUCKETS, RequestLog, RequestTotals
+from ism.storage.lead import SOLE, Leadership
 from ism.storage.monitoring_base import RESOLUTIONS
 
 if TYPE_CHECKING:
@@ -93,15 +94,21 @@ class Collector:
         turns: called after each write with the moment of it, such as the judging of alert rules; what one raises is
             logged and stops neither the others nor the next turn.
         seconds: between two writes.
+        lead: whether this process takes those turns, where several share a store; all of them measure.
 
     Attributes:
         turns: how many there were.
     """
 
     def __init__(
-        self, store: Store, sampler: SystemSampler, turns: Mapping[str, Turn], seconds: float = float(RAW_S)
+        self,
+        store: Store,
+        sampler: SystemSampler,
+        turns: Mapping[str, Turn],
+        seconds: float = float(RAW_S),
+        lead: Leadership = SOLE,
     ) -> None:
-        self._store, self._sampler, self._jobs, self._seconds = store, sampler, turns, seconds
+        self._store, self._sampler, self._jobs, self._seconds, self._lead = store, sampler, turns, seconds, lead
         self.turns = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -141,8 +148,15 @@ class Collector:
     def collect(self, now: datetime | None = None) -> None:
         """One turn."""
         moment = now or datetime.now(UTC)
-        self._store.monitoring.add_metrics(points(self._sampler.read(self._seconds), moment), moment)
+        read = points(self._sampler.read(self._seconds), moment)
+        self._store.monitoring.add_metrics(read, moment, merge=True)
         self._kept_at = time.monotonic()
+        with self._lead.term() as mine:
+            if mine:
+                self._take_turns(moment)
+        self.turns += 1
+
+    def _take_turns(self, moment: datetime) -> None:
         for name, turn in self._jobs.items():
             try:
                 turn(moment)
@@ -150,7 +164,6 @@ class Collector:
                 _log.warning("Monitoring: %s failed: %s", name, error)
             except Exception:  # noqa: BLE001 - one part that fails must not blind the others
                 _log.exception("Monitoring: %s failed.", name)
-        self.turns += 1
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):

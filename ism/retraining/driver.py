@@ -11,9 +11,10 @@ import os
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
-from ism.domain.errors import ConflictError, IsmError
+from ism.domain.errors import ConflictError, IsmError, LeadLostError, StorageError, StorageUnavailableError
 from ism.domain.retraining import ENDED, MOVES, RetrainingJob
 from ism.retraining.parts import Parts, Step
 from ism.retraining.rollout import give_up
@@ -63,13 +64,14 @@ class Driver:
             _log.warning("Job %s: %s", job_id, error)
             return False
         finally:
-            self._parts.store.release(claim)
+            with suppress(StorageError):  # it expires by itself
+                self._parts.store.release(claim)
 
     def _move(self, claim: Claim) -> bool:
         parts, job = self._parts, claim.job
         with _Heartbeat(parts, claim) as beat:
             step = self._step(job, beat.stopped)
-        if step is None:
+        if step is None or beat.overtaken:
             return False
         parts.store.move(
             claim, step.to, reason=step.reason, detail=step.detail, not_before=step.not_before, at=parts.clock()
@@ -84,8 +86,8 @@ class Driver:
             return give_up(self._parts, job, "Cancelled on request.")
         try:
             step = STEPS[job.state](self._parts, job, stop)
-        except ConflictError:
-            raise  # somebody else was first: look again
+        except (ConflictError, LeadLostError, StorageUnavailableError):
+            raise  # somebody else was first, or the database is away: the step is run again
         except IsmError as error:
             return give_up(self._parts, job, str(error))
         except Exception as error:  # noqa: BLE001 - the edge of a job: it ends with a reason, serving goes on
@@ -106,12 +108,17 @@ class _Heartbeat:
 
     def __init__(self, parts: Parts, claim: Claim) -> None:
         self._parts, self._claim = parts, claim
-        self._over, self._lost = threading.Event(), threading.Event()
+        self._over, self._lost, self._overtaken = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._beat, name="retraining-lease", daemon=True)
 
     def stopped(self) -> bool:
-        """Whether the job was cancelled or taken over."""
-        return self._lost.is_set()
+        """Whether the job was cancelled or taken over, or this process leads no more."""
+        return self._lost.is_set() or self._overtaken.is_set()
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether somebody else goes on with the job: what came of the step here counts for nothing."""
+        return self._overtaken.is_set()
 
     def __enter__(self) -> _Heartbeat:
         self._thread.start()
@@ -124,12 +131,15 @@ class _Heartbeat:
     def _beat(self) -> None:
         lease: timedelta = self._parts.config.lease
         while not self._over.wait(min(lease.total_seconds() / 4, 1.0)):
+            if not self._parts.lead.leads:
+                self._overtaken.set()
+                return
             try:
                 self._parts.store.renew(self._claim, self._parts.clock() + lease)
                 if self._parts.store.get_job(self._claim.job.job_id).cancel_requested:
                     self._lost.set()
             except ConflictError:
-                self._lost.set()
+                self._overtaken.set()
                 return
             except IsmError as error:
                 _log.warning("The lease of job %s could not be prolonged: %s", self._claim.job.job_id, error)

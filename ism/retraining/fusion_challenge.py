@@ -80,7 +80,7 @@ def challenge(
     registry, looks = FusionRegistry(store), store.retraining.looks(NAME)
     done = next((look for look in looks if look.job_id == job_id), None)
     if done is not None:
-        return registry.get(OUTCOME_MODEL), done
+        return _serve(registry, done), done
     with store.judging(write=False) as tables:
         shown = tables.labels.exposures(str(name) for name in labels.recommendation_id)
     older, cases = _split(labels, shown)
@@ -106,10 +106,17 @@ def challenge(
     report = gate_report(evidence, about)
     look = GateLook(NAME, len(looks) + 1, name, decision.verdict, level, evidence, report, clock())
     store.retraining.add_look(look)
-    if look.verdict == "PASS":
+    return _serve(registry, look), look
+
+
+def _serve(registry: FusionRegistry, look: GateLook) -> FusionModel:
+    """Let what passed answer unless its champion was replaced since; a process may have died before it did."""
+    about, active = look.evidence["about"], registry.active()
+    name, _, version = str(about["model"]).rpartition(" ")
+    if look.verdict == "PASS" and about["champion"] == f"{active.model_id} {active.version}":
         reason = f"Look {look.number} of the gate passed it."
-        registry.use(stored.model_id, stored.version, actor=ACTOR, reason=reason)
-    return stored, look
+        registry.use(name, int(version), actor=ACTOR, reason=reason)
+    return registry.get(name, int(version))
 
 
 def outcomes_of(labels: MaturedLabels) -> MaturedOutcomes:

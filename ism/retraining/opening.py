@@ -28,6 +28,7 @@ def config_of(settings: Settings) -> RetrainingConfig:
         bake=timedelta(hours=settings.retraining_bake_hours),
         kept_versions=settings.retraining_kept_versions,
         auto_deploy=settings.retraining_auto_deploy,
+        lease=timedelta(seconds=settings.retraining_lease_s),
         gate=GatePolicy(dropped_raters=settings.retraining_dropped_raters),
     )
 

@@ -18,6 +18,7 @@ from ism.retraining.evidence import EvidenceSource
 from ism.retraining.registry import Registry
 from ism.retraining.snapshot import WrittenSnapshot, open_snapshot
 from ism.storage import RetrainingStore
+from ism.storage.lead import SOLE, Leadership
 
 ACTOR = "retraining"  # who changed what serves, in the ledger
 
@@ -110,6 +111,7 @@ class Parts:
         policies: engine -> parameters that people decide about, such as its privacy.
         ended: is told of every job that has ended, by whichever process ended it; may be told twice.
         clock: tells the time, UTC.
+        lead: whether jobs run by themselves in this process, where several share a store.
     """
 
     store: RetrainingStore
@@ -125,6 +127,7 @@ class Parts:
     policies: Mapping[str, Mapping[str, ParamValue]] = field(default_factory=dict)
     ended: Callable[[str], None] = lambda job_id: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    lead: Leadership = SOLE
 
     @property
     def snapshots(self) -> Path:

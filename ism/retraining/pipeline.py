@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from ism.domain.errors import EngineError, IsmError, NotFoundError
+from ism.domain.errors import EngineError, IsmError, NotFoundError, StorageUnavailableError
 from ism.domain.retraining import ENDED, MOVES, JobMove, RetrainingJob, TriggerType
 from ism.engines import catalog
 from ism.retraining.config import checked_request
 from ism.retraining.driver import Driver
 from ism.retraining.parts import Parts
 
-_POLL_S = 5.0
+_POLL_S, _AGAIN_S = 5.0, 0.5  # seconds between two looks at jobs, and at a database that was away
 _log = logging.getLogger("ism.retraining")
 
 
@@ -145,7 +145,8 @@ class AIRetrainingPipeline:
             raise EngineError(f"Retraining jobs cannot be run: {self._failure}")
         if count:
             self.start()
-        return f"{count} open jobs."
+            self._wake.set()
+        return f"{count} open jobs{'' if self._parts.lead.leads else ', which another process runs'}."
 
     def close(self, wait_s: float = 30.0) -> None:
         """Stop running jobs; what runs ends at its next step and is resumed by the next start."""
@@ -158,9 +159,15 @@ class AIRetrainingPipeline:
         while not self._ended.is_set():
             self._wake.clear()
             try:
-                self._driver.tick()
-                self._failure = None
+                with self._parts.lead.term() as mine:
+                    if mine:
+                        self._driver.tick()
+                self._failure, pause = None, _POLL_S
+            except StorageUnavailableError as error:
+                _log.warning("Retraining jobs wait for the database: %s", error)
+                pause = _AGAIN_S
             except Exception as error:  # noqa: BLE001 - the loop must outlive a database that is away
                 self._failure = str(error) if isinstance(error, IsmError) else f"{type(error).__name__}."
                 _log.exception("Retraining jobs could not be run; trying again.")
-            self._wake.wait(_POLL_S)
+                pause = _POLL_S
+            self._wake.wait(pause)

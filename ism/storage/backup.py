@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ism.storage.base import Store
 
 KEPT_FOLDERS = ("models", "tuning", "retraining")
-_LEFT_OUT = ("versions",)  # of models: copies of what lies in models/files
+_LEFT_OUT = ("versions", ".fitting")  # of models: copies of what lies in models/files, and a lock
 _DATABASE, _FILES = "database", "files"
 _DRAFT = ".draft-"
 _PATTERN = "ism-*.zip"

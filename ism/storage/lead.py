@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -46,35 +46,34 @@ class Leadership(Protocol):
         """Whether this process leads at this moment."""
         ...
 
-    def term(self) -> AbstractTerm:
+    def term(self) -> AbstractContextManager[bool]:
         """Within it, writes of this thread are refused once another process leads; gives whether this one leads."""
-        ...
-
-
-class AbstractTerm(Protocol):
-    """A context manager that gives whether this process leads."""
-
-    def __enter__(self) -> bool:
-        """Begin."""
-        ...
-
-    def __exit__(self, *error: object) -> bool | None:
-        """End."""
         ...
 
 
 class SoleLead:
     """Leads always: no other process can have the store, or whoever works was told to by hand."""
 
-    leads = True
+    @property
+    def leads(self) -> bool:
+        """Always."""
+        return True
 
     @contextmanager
     def term(self) -> Iterator[bool]:
         """Always."""
         yield True
 
+    def leader(self) -> Leader:
+        """This process."""
+        return Leader(_process(), True)
+
 
 SOLE = SoleLead()
+
+
+def _process() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 class Lead:
@@ -101,7 +100,7 @@ class Lead:
         changed: Callable[[], object] = lambda: None,
     ) -> None:
         self._leases, self._lease_s, self.changed = leases, lease_s, changed
-        self.replica = replica or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self.replica = replica or f"{_process()}-{secrets.token_hex(2)}"
         self._seen: Lease | None = None
         self._mine_until = 0.0  # of the monotonic clock
         self._told = False

@@ -16,10 +16,11 @@ class MonitoringStore(ABC):
     """Measurements and alerts; each method is one transaction."""
 
     @abstractmethod
-    def add_metrics(self, points: Sequence[MetricPoint], now: datetime) -> None:
+    def add_metrics(self, points: Sequence[MetricPoint], now: datetime, merge: bool = False) -> None:
         """Keep raw points; roll up intervals that have ended by ``now``, and drop what is older than `KEPT_DAYS`.
 
-        A point that is stored already is replaced, so that a turn may be repeated.
+        A point that is stored already is replaced, so that a turn may be repeated; where they are to ``merge``, such as
+        measurements of several processes, it gets their count, sum and bounds.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, literal_column, select, update
 
 from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from ism.domain.monitoring import Alert, MetricPoint
@@ -25,6 +25,18 @@ _MOST_PARAMETERS = 10_000  # a statement may have 32,766 on SQLite
 _ALERT = tuple(Alert.__dataclass_fields__)
 
 
+def _new(name: str) -> ColumnElement[Any]:
+    return literal_column(f"excluded.{name}")
+
+
+_MERGED: Mapping[str, ColumnElement[Any]] = {  # what several processes measured in the same minute
+    "count": metric.c.count + _new("count"),
+    "total": metric.c.total + _new("total"),
+    "least": case((_new("least") < metric.c.least, _new("least")), else_=metric.c.least),
+    "most": case((_new("most") > metric.c.most, _new("most")), else_=metric.c.most),
+}
+
+
 class SqlMonitoringStore(MonitoringStore):
     """Keeps what `MonitoringStore` promises in the tables of `ism.storage.monitoring_schema`.
 
@@ -35,10 +47,12 @@ class SqlMonitoringStore(MonitoringStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_metrics(self, points: Sequence[MetricPoint], now: datetime) -> None:
+    def add_metrics(self, points: Sequence[MetricPoint], now: datetime, merge: bool = False) -> None:
         with self._database.write() as connection:
             if points:
-                connection.execute(upsert(connection, metric, ()), [_row(point) for point in points])
+                computed = _MERGED if merge else {}
+                statement = upsert(connection, metric, tuple(computed), computed=computed)
+                connection.execute(statement, [_row(point) for point in points])
             for fine, coarse in pairwise(RESOLUTIONS):
                 _roll_up(connection, fine, coarse, now)
             for resolution, days in KEPT_DAYS.items():

@@ -45,6 +45,16 @@ def check_a_turn_may_be_repeated(store: Store) -> None:
     expect("an hour counts it once", hour.count == 1)
 
 
+def check_points_of_several_processes_merge(store: Store) -> None:
+    """Count, sum and bounds of a minute are those of all who measured in it."""
+    at = NOW - timedelta(minutes=90)
+    for value in (3.0, 1.0, 2.0):
+        store.monitoring.add_metrics([_point(at, value)], NOW, merge=True)
+    (only,) = _read(store, at, at + timedelta(minutes=1), 60)
+    found = (only.count, only.total, only.least, only.most)
+    expect("three measurements in one point", found == (3, 6.0, 1.0, 3.0))
+
+
 def check_old_points_go(store: Store) -> None:
     """Minutes are dropped after a day; their hours stay."""
     old = NOW - timedelta(days=2)

@@ -13,6 +13,7 @@ import psutil
 
 from ism.domain.errors import IsmError
 from ism.settings import Settings
+from ism.storage.lead import SOLE, Leadership
 from ism.tuning.config import OptimizationConfig
 
 PREFIX = "continuous"
@@ -79,6 +80,9 @@ class ContinuousSearch:
         version: changes when the market does.
         settings: thresholds and budgets.
         look: how busy the machine is.
+
+    Attributes:
+        lead: whether this process searches by itself, where several share a store.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class ContinuousSearch:
         self._settings, self._look = settings, look
         self._turn = 0
         self._active: str | None = None
+        self.lead: Leadership = SOLE
 
     def run(self, closing: threading.Event) -> None:
         """Look and act until closing; what fails is logged and tried again at the next look."""
@@ -104,7 +109,7 @@ class ContinuousSearch:
 
     def step(self) -> str:
         """Look once and act; tells what was done: ``started``, ``resumed``, ``paused``, ``waited``, ``nothing``."""
-        load, asked = self._look(), self._asked_for()
+        load, asked = self._look(), self._asked_for() or not self.lead.leads
         settings = self._settings
         busy = load.others_cpu_percent > settings.tuning_busy_cpu_percent
         busy = busy or load.memory_percent > settings.tuning_busy_memory_percent

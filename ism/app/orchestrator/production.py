@@ -21,7 +21,7 @@ from ism.app.orchestrator.parts import parts_of
 from ism.app.orchestrator.supervisor import WORKS, Supervisor
 from ism.app.orchestrator.versions import ConfigVersions
 from ism.app.wiring import Application, open_application
-from ism.domain.errors import IsmError
+from ism.domain.errors import IsmError, StorageUnavailableError
 from ism.domain.production import ConfigVersion
 from ism.settings import Settings
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 STOP_S = 4.0  # seconds that components have to end, all together
 _LOOK_S = 0.05
+_FOLLOW_S = 2.0  # between two looks at what other processes on the same store changed
 _LIBRARY = "library"  # who acts where nobody says so
 _log = logging.getLogger("ism.orchestrator")
 
@@ -103,6 +104,7 @@ class ProductionOrchestrator:
         more = {} if self._policy is None else {"policy": self._policy}
         self._supervisor = Supervisor(self._make(application), lambda: self._config, clock=self._clock, **more)
         application.supervised = self._states
+        await asyncio.to_thread(application.begin)
         self._started = datetime.now(UTC)
         self._task = asyncio.create_task(self._run(self._supervisor), name="supervisor")
 
@@ -124,6 +126,7 @@ class ProductionOrchestrator:
             with suppress(asyncio.CancelledError):
                 await task
             await supervisor.end(limit_s)
+            await asyncio.to_thread(self.application.end)
             self.application.supervised = dict
         await asyncio.to_thread(self.close)
 
@@ -243,11 +246,14 @@ class ProductionOrchestrator:
 
     async def _follow_others(self) -> None:
         while True:
-            await asyncio.sleep(self._config.health_check_interval)
+            await asyncio.sleep(min(self._config.health_check_interval, _FOLLOW_S))
             try:
                 await asyncio.to_thread(self._follow)
+                await asyncio.to_thread(self.application.follow)
+            except StorageUnavailableError:
+                continue  # those who need it say so
             except IsmError as error:
-                _log.warning("The configuration cannot be read: %s", error)
+                _log.warning("What other processes changed cannot be read: %s", error)
 
     def _kept(self) -> ConfigVersions:
         _ = self.application

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ism.app.orchestrator.breaker import Breaker, RestartPolicy
 from ism.app.orchestrator.component import Component, Health
 from ism.app.orchestrator.config import ProductionConfig
-from ism.domain.errors import ConfigurationError, IsmError
+from ism.domain.errors import ConfigurationError, IsmError, StorageUnavailableError
 
 State = Literal["stopped", "disabled", "waiting", "starting", "ok", "degraded", "restarting", "down"]
 WORKS = frozenset({"ok", "degraded"})
@@ -171,6 +171,13 @@ class Supervisor:
                 return IsmError(f"It did not answer its check within {limit:g} s, twice in a row.")
             each.silent = True
             health = Health("degraded", f"It did not answer its check within {limit:g} s.")
+        except StorageUnavailableError as error:  # no new start of a component brings a database back
+            each.state, each.detail, each.check_at = (
+                "degraded",
+                f"It waits for the database: {error}",
+                self.clock() + _SOON_S,
+            )
+            return None
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a component, it is started again
             return error
         else:
@@ -206,6 +213,9 @@ class Supervisor:
             await asyncio.wait_for(each.component.start(), limit)
         except TimeoutError:
             await self._take_down(each, IsmError(f"It did not start within {limit:g} s."))
+        except StorageUnavailableError as error:
+            await self._end_with_dependents(each)
+            each.detail, each.attempt_at = f"Waits for the database: {error}", self.clock() + _SOON_S
         except Exception as error:  # noqa: BLE001 - as in a check
             await self._take_down(each, error)
 

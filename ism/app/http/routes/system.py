@@ -1,5 +1,6 @@
 """Health, for machines that watch."""
 
+from datetime import datetime
 from typing import Literal
 
 from fastapi import APIRouter, Response
@@ -19,12 +20,21 @@ class ComponentState(BaseModel):
     needed: bool = Field(True, description="Whether nothing is answered without it.")
 
 
+class LeadingReplica(BaseModel):
+    """Who does in the background what must happen once."""
+
+    replica: str = Field(description="Host, process and a random part; empty where nobody is known to lead.")
+    here: bool = Field(description="Whether it is the process that answers.")
+    since: datetime | None = Field(description="When it took over; null where nothing is elected (SQLite).")
+
+
 class Readiness(BaseModel):
     """State of the whole and of its parts."""
 
     status: Literal["ready", "starting", "down"]
     mode: Literal["normal", "degraded"] = Field(description="Degraded while a part does not work as it should.")
     degraded: list[str] = Field(description="These parts.")
+    leader: LeadingReplica
     components: dict[str, ComponentState]
 
 
@@ -49,4 +59,5 @@ def readyz(application: App, response: Response) -> Readiness:
         response.status_code = 503
         response.headers["Retry-After"] = "2"
     mode: Literal["normal", "degraded"] = "degraded" if degraded else "normal"
-    return Readiness(status=status, mode=mode, degraded=degraded, components=components)
+    leader = LeadingReplica.model_validate(application.lead.leader(), from_attributes=True)
+    return Readiness(status=status, mode=mode, degraded=degraded, leader=leader, components=components)

@@ -156,17 +156,29 @@ def changes(asked: Asked) -> Panel:
 
 
 def backups(asked: Asked) -> Panel:
-    """What is kept besides the database itself."""
-    place = asked.application.store.location
+    """Backups that lie in the folder, the latest first."""
+    application = asked.application
+    rows: list[Row] = [
+        {"at": datetime.fromisoformat(each.made_at), "file": each.name, "rows": each.rows, "bytes": each.size}
+        for each in application.backups.list()
+    ]
     return Panel(
         "Backups",
-        (Column("at", "When", "time", "UTC"), Column("file", "File"), Column("bytes", "Size", "bytes")),
-        (),
-        Empty(
-            "This server makes no backups by itself.",
-            f"Everything is in {place}. Stop the server and copy it, or use the database's own tools (pg_dump).",
+        (
+            Column("at", "When", "time", "UTC"),
+            Column("file", "File"),
+            Column("rows", "Rows", "number"),
+            Column("bytes", "Size", "bytes"),
         ),
+        rows[:_ROWS],
+        Empty(
+            "There is no backup yet.",
+            "One is made at every interval (backup_interval), and at once by: ism backup. Where it fails, the component "
+            "backups says so above.",
+        ),
+        note="Each was restored into a scratch place before it got its name.",
         width=12,
+        total=len(rows),
     )
 
 
