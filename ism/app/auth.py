@@ -232,7 +232,13 @@ class Auth:
         return key
 
     def _adopt(self, configured: str) -> None:
-        """Make the configured key the only one from the environment."""
+        """Make the configured key the only one from the environment; replicas that start together make it once."""
+        try:
+            self._adopt_stored(configured)
+        except ConflictError:  # another process was faster
+            self._adopt_stored(configured)
+
+    def _adopt_stored(self, configured: str) -> None:
         stored = [key for key in self._store.list_api_keys() if key.key_id.startswith(_ENVIRONMENT)]
         for key in stored:
             if self._matches(key, configured):
