@@ -15,7 +15,7 @@ import httpx
 
 KEY = "a-long-admin-key-for-tests"
 HERE = Path(__file__).parent
-_PATHS = (HERE, HERE.parent / "retraining", HERE.parents[1])
+_PATHS = (HERE, HERE.parent / "retraining", HERE.parent / "app", HERE.parents[1])
 
 
 class Replica:
@@ -54,6 +54,9 @@ class Replica:
             return self.ask("GET", "/readyz").json()
         return {}
 
+    def lives(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def leads(self) -> bool:
         return bool(self.readiness().get("leader", {}).get("here"))
 
@@ -65,7 +68,8 @@ def replicas(number: int, folder: Path, url: str, **environment: str) -> Iterato
         "DATABASE_URL": url, "ISM_DATA_DIR": str(folder), "ISM_ADMIN_KEY": KEY, "ISM_DEMO_MARKET": "false",
         "ISM_LEAD_LEASE_S": "2", "ISM_RETRAINING_LEASE_S": "2", "ISM_RETRAINING_AUTO_DEPLOY": "false",
         "ISM_RETRAINING_MATURITY_DAYS": "0", "ISM_FEEDBACK_TURN_S": "0.5", "ISM_HEALTH_CHECK_INTERVAL_S": "1",
-        "ISM_RETRAINING_COOL_DOWN_HOURS": "0", "ISM_RETRAINING_WEEKLY_BUDGET": "10000",
+        "ISM_RETRAINING_COOL_DOWN_HOURS": "0", "ISM_TRIGGER_WEEKLY_BUDGET": "0",
+        "ISM_RETRAINING_WEEKLY_BUDGET": "10000",
         "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +92,19 @@ def until(done: Callable[[], object], limit_s: float = 60.0) -> float:
         assert time.monotonic() - began < limit_s, "it took too long"
         time.sleep(0.05)
     return time.monotonic() - began
+
+
+def leader_of(servers: list[Replica]) -> Replica:
+    """The one that leads, once all that live agree."""
+    found: list[Replica] = []
+
+    def agreed() -> bool:
+        told = [(each, each.readiness().get("leader", {})) for each in servers if each.lives()]
+        found[:] = [each for each, leader in told if leader.get("here")]
+        return len({leader.get("replica") for _, leader in told}) == 1 and len(found) == 1
+
+    until(agreed)
+    return found[0]
 
 
 class Poster:
@@ -125,7 +142,7 @@ class Poster:
                 return
 
     def _post(self, server: Replica, key: str, number: int) -> bool:
-        event = {"type": "error", "data": {"component": "gnn", "message": f"number {number}"}}
+        event = {"type": "user_feedback", "data": {"model_name": "gnn", "rating": 4, "feedback": f"number {number}"}}
         try:
             answer = server.ask("POST", "/api/feedback", json=event, headers={"Idempotency-Key": key})
         except httpx.TransportError:
