@@ -48,6 +48,12 @@ def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], S
     return lambda: open_postgres(url)
 
 
+@pytest.fixture(params=DATABASES)
+def place_again(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where `killing.open_place` opens the same database each time, in any process."""
+    return str(tmp_path / "data" if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+
+
 @pytest.fixture
 def store(open_again: Callable[[], Store]) -> Iterator[Store]:
     """An empty store."""

@@ -160,7 +160,11 @@ def unpack(files: Mapping[str, str], artifact: str, blobs: Blobs, folder: Path) 
             path = draft / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another process on the same folder was faster
+                raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, inspect, text
+from sqlalchemy import URL, Connection, Engine, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from ism.domain.errors import BackupError, ConfigurationError, StorageError
@@ -26,6 +26,7 @@ from ism.storage.migrations import VERSION_TABLE, current_revision
 SQLITE_COPY, POSTGRES_DUMP = "ism.sqlite3", "ism.pgdump"
 _LONGEST_S = 3600.0  # of a program of PostgreSQL
 _OURS = "ism_"
+_SCRATCH = "ism_check_"
 _PASSED = {"host": "PGHOST", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}
 
 
@@ -169,14 +170,26 @@ def compare(name: str, counted: Mapping[str, int], expected: Mapping[str, int]) 
 
 @contextmanager
 def _scratch(engine: Engine) -> Iterator[URL]:
-    name = f"ism_check_{uuid.uuid4().hex}"
+    name = f"{_SCRATCH}{uuid.uuid4().hex}"
     with engine.connect() as plain:
         connection = plain.execution_options(isolation_level="AUTOCOMMIT")
-        connection.execute(text(f'CREATE DATABASE "{name}"'))
+        _drop_left_behind(connection)
+        connection.execute(select(func.pg_advisory_lock(func.hashtext(name))))  # says that somebody works with it
         try:
+            connection.execute(text(f'CREATE DATABASE "{name}"'))
             yield engine.url.set(database=name)
         finally:
-            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+            connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+            connection.execute(select(func.pg_advisory_unlock(func.hashtext(name))))
+
+
+def _drop_left_behind(connection: Connection) -> None:
+    """Drop scratch databases of processes that were killed: nobody holds their lock."""
+    named = text("SELECT datname FROM pg_database WHERE datname ~ :form")
+    for name in connection.scalars(named, {"form": f"^{_SCRATCH}[0-9a-f]{{32}}$"}).all():
+        if connection.scalar(select(func.pg_try_advisory_lock(func.hashtext(name)))):
+            connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+            connection.execute(select(func.pg_advisory_unlock(func.hashtext(name))))
 
 
 def _run(url: URL, program: str, *arguments: str) -> None:

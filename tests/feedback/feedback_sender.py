@@ -2,15 +2,15 @@
 
 import asyncio
 from multiprocessing.connection import Connection
-from pathlib import Path
+
+from killing import open_place
 
 import ism.storage.sql_store  # noqa: F401 - loaded before the fork, so that each sender starts quickly
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
 from ism.settings import Settings
-from ism.storage import open_sqlite
 
 
-def send_forever(folder: str, first: int, told: Connection) -> None:
+def send_forever(place: str, first: int, told: Connection) -> None:
     """Send events numbered from ``first`` on, eight at a time."""
 
     async def send(orchestrator: AIFeedbackOrchestrator, number: int) -> None:
@@ -22,7 +22,7 @@ def send_forever(folder: str, first: int, told: Connection) -> None:
     async def main(orchestrator: AIFeedbackOrchestrator) -> None:
         await asyncio.gather(*(send(orchestrator, first + start) for start in range(8)))
 
-    with open_sqlite(Path(folder)) as store:
+    with open_place(place) as store:
         orchestrator = AIFeedbackOrchestrator(store, Settings(_env_file=None))
         told.send("ready")
         asyncio.run(main(orchestrator))

@@ -1,18 +1,14 @@
 """What was acknowledged is there once: however often it is sent, and whenever the process dies."""
 
 import asyncio
-import multiprocessing
-import os
 import random
-import signal
 import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import feedback_sender
 import pytest
+from killing import killed, open_place
 
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
 from ism.settings import Settings
@@ -83,33 +79,14 @@ def test_the_state_is_that_of_one_delivery(tmp_path: Path, log_shown: Log, state
         assert state_hash(once) == state_hash(often)
 
 
-def killed(folder: Path, first: int, after_s: float) -> list[str]:
-    """What a process acknowledged before it was killed."""
-    forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["feedback_sender"])  # a process that has all libraries loaded forks each sender
-    receiving, sending = forks.Pipe(duplex=False)
-    child = forks.Process(target=feedback_sender.send_forever, args=(str(folder), first, sending))
-    child.start()
-    sending.close()
-    assert receiving.recv() == "ready"
-    time.sleep(after_s)
-    os.kill(child.pid or 0, signal.SIGKILL)
-    child.join(30)
-    acknowledged: list[str] = []
-    with suppress(EOFError):
-        while True:
-            acknowledged += receiving.recv().split()
-    return acknowledged
-
-
-@pytest.mark.parametrize("kills", [6, pytest.param(300, marks=pytest.mark.slow)])
-def test_kill_9_loses_nothing_acknowledged_and_doubles_nothing(tmp_path: Path, kills: int) -> None:
-    folder, when = tmp_path / "data", random.Random(kills)
-    open_sqlite(folder).close()
-    acknowledged: set[str] = set()
+@pytest.mark.parametrize("kills", [3, pytest.param(300, marks=pytest.mark.slow)])
+def test_kill_9_loses_nothing_acknowledged_and_doubles_nothing(place_again: str, kills: int) -> None:
+    when, acknowledged = random.Random(kills), set[str]()
+    open_place(place_again).close()
     for number in range(kills):
-        acknowledged.update(killed(folder, number * 10_000_000, when.uniform(0.0, 0.4)))
-    with open_sqlite(folder) as store:
+        arguments = (place_again, number * 10_000_000)
+        acknowledged.update(killed(feedback_sender.send_forever, arguments, when.uniform(0.0, 0.4)))
+    with open_place(place_again) as store:
         stored, after = [], 0
         while page := store.feedback.events(after, 10_000):
             stored += [item.event.event_id for item in page]

@@ -173,8 +173,8 @@ def backups(asked: Asked) -> Panel:
         rows[:_ROWS],
         Empty(
             "There is no backup yet.",
-            "One is made at every interval (backup_interval), and at once by: ism backup. Where it fails, the component "
-            "backups says so above.",
+            "One is made at every interval (backup_interval), and at once by: ism backup. Where it fails, the "
+            "component backups says so above.",
         ),
         note="Each was restored into a scratch place before it got its name.",
         width=12,
