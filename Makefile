@@ -60,6 +60,7 @@ bench: $(VENV)/.dev ## run every benchmark and write docs/benchmarks.md (needs t
 	$(BIN)/python -m bench retraining
 	$(BIN)/python -m bench simulation
 	$(BIN)/python -m bench backup
+	$(BIN)/python -m bench load
 
 clean: ## remove the environment and caches, never data
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -31,6 +31,7 @@ RUNS = (
     "pages",
     "monitoring",
     "backup",
+    "load",
 )
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 

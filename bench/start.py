@@ -87,15 +87,15 @@ def _row(name: str, label: str, found: Mapping[str, Any]) -> str:
 
 def _round(idle_s: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ism-start-") as folder:
-        cut = _Server(Path(folder))
+        cut = Server(Path(folder))
         cut.wait(whole=False)
         stopped = cut.stop()
     with tempfile.TemporaryDirectory(prefix="ism-start-") as folder:
-        new = _Server(Path(folder))
+        new = Server(Path(folder))
         first = new.wait(whole=False)
         whole = new.wait(whole=True)
         stopping = [new.stop()]
-        known = _Server(Path(folder))
+        known = Server(Path(folder))
         warm = known.wait(whole=True)
         time.sleep(idle_s)
         memory, loaded = known.memory_mib(), known.loaded(("torch", "flwr"))
@@ -111,15 +111,15 @@ def _round(idle_s: float) -> dict[str, Any]:
     }
 
 
-class _Server:
+class Server:
     """A process of its own that serves a folder on a free port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self._url = f"http://127.0.0.1:{port}/readyz"
-        command = [sys.executable, "-m", "ism.app.cli", "serve", "--data-dir", str(folder), "--port", str(port)]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ISM_")}
+            self.port = free.getsockname()[1]
+        self._url = f"http://127.0.0.1:{self.port}/readyz"
+        command = [sys.executable, "-m", "ism.app.cli", "serve", "--data-dir", str(folder), "--port", str(self.port)]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ISM_")} | more
         self._started = time.perf_counter()
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, cwd=folder

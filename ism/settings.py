@@ -274,6 +274,9 @@ class Settings(BaseSettings):
     backup_interval_s: int = Field(
         3600, ge=1, le=MOST_INTERVAL_S, description="Time between two backups of a server, in seconds."
     )
+    requests_at_once: int = Field(
+        512, ge=1, description="Requests that are worked on at the same time, as a number; what comes beyond gets 503."
+    )
     caller_requests_per_s: float = Field(
         600.0, ge=0, description="Requests a second that one caller may send, twice as many at once; 0 for no limit."
     )

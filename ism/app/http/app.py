@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from ism.app.http import problems
+from ism.app.http.crowd import Crowd
 from ism.app.http.guard import Access, BodyLimit, BodySizes, Guard
 from ism.app.http.routes import (
     config,
@@ -106,6 +107,7 @@ def create_app(application: Application, orchestrator: ProductionOrchestrator | 
     most = BodySizes(settings.max_body_bytes, settings.max_upload_bytes, settings.feedback_body_bytes)
     app.add_middleware(BodyLimit, most=most)
     app.add_middleware(Access, application=application)
+    app.add_middleware(Crowd, most=settings.requests_at_once)
     app.add_middleware(Guard)
     app.add_middleware(application.monitoring.requests.middleware)  # counts also while nothing is measured
     return app
