@@ -97,8 +97,9 @@ def section(found: Mapping[str, Any], about: str) -> str:
     return "\n".join(
         [
             f"## {TITLE}", "", NOTES, about, "",
-            f"{found['phase_s']:.0f} s each. Limits: at {found['rate']:.0f} requests/s {P99_MS:.0f} ms for 99 %; at five",
-            f"times as many memory within {GROWTH:.0%}, and who is refused (429, 503) is told when to come again.", "",
+            f"{found['phase_s']:.0f} s each. Limits: at {found['rate']:.0f} requests/s {P99_MS:.0f} ms for 99 %; at",
+            f"five times as many memory within {GROWTH:.0%}; who is refused (429, 503) is told when to come again.",
+            "",
             f"| {' | '.join(_HEADS)} |", "|---" * len(_HEADS) + "|", *rows, "",
             "99 % of the answers, ms, by kind:", "",
             f"| | {rates} |", "|---" * (1 + len(phases)) + "|",

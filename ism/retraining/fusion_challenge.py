@@ -39,6 +39,7 @@ from ism.retraining.slices import Mask
 from ism.storage import Store
 
 NAME = "fusion"  # of which looks and requests speak
+_MOST_SWITCHES = 10_000  # that are looked through
 _FRESH = 0.25  # of the requests with a label, the youngest: what only the gate sees
 _HELD_OUT = 0.2  # of the outcomes that are learnt from: measures the model on its page
 
@@ -110,10 +111,11 @@ def challenge(
 
 
 def _serve(registry: FusionRegistry, look: GateLook) -> FusionModel:
-    """Let what passed answer unless its champion was replaced since; a process may have died before it did."""
+    """Let what passed answer, once, unless its champion was replaced since; a process may have died before it did."""
     about, active = look.evidence["about"], registry.active()
     name, _, version = str(about["model"]).rpartition(" ")
-    if look.verdict == "PASS" and about["champion"] == f"{active.model_id} {active.version}":
+    answered = any((each.model_id, each.version) == (name, int(version)) for each in registry.switches(_MOST_SWITCHES))
+    if look.verdict == "PASS" and not answered and about["champion"] == f"{active.model_id} {active.version}":
         reason = f"Look {look.number} of the gate passed it."
         registry.use(name, int(version), actor=ACTOR, reason=reason)
     return registry.get(name, int(version))

@@ -10,7 +10,7 @@ from orchestrator_fakes import Fake, World, chain, failure
 from ism.app.orchestrator.component import aside
 from ism.app.orchestrator.config import ProductionConfig
 from ism.app.orchestrator.supervisor import Supervisor
-from ism.domain.errors import ConfigurationError, EngineError
+from ism.domain.errors import ConfigurationError, EngineError, StorageUnavailableError
 
 
 def run(coroutine):
@@ -206,5 +206,40 @@ def test_aside_gives_what_a_function_gives_and_raises_what_it_raises():
         assert await aside(lambda: 3) == 3
         with pytest.raises(EngineError, match="no"):
             await aside(fail)
+
+    run(play())
+
+
+def test_a_database_that_is_away_is_waited_for_and_nothing_is_started_again():
+    world = World(chain)
+
+    async def play():
+        await world.turns([0] * 5)
+        world.log.clear()
+        world.fakes["b"].broken = StorageUnavailableError("The server closed the connection.")
+        for _ in range(20):  # far more often than failures open a circuit
+            await world.turns([10])
+        told = world.supervisor.report()["b"]
+        assert (told["state"], told["failures"], told["circuit"]) == ("degraded", 0, "closed")
+        assert "waits for the database" in told["detail"]
+        world.fakes["b"].broken = None
+        await world.turns([0.5])
+        assert world.states()["b"] == "ok"
+        assert world.log == []
+
+    run(play())
+
+
+def test_a_start_that_the_database_holds_up_is_tried_again_soon():
+    world = World(lambda log: [Fake("a", log)])
+
+    async def play():
+        world.fakes["a"].cannot_start = StorageUnavailableError("No connection.")
+        await world.turns()
+        assert "Waits for the database" in world.supervisor.report()["a"]["detail"]
+        world.fakes["a"].cannot_start = None
+        await world.turns([0.5, 0])
+        assert world.states() == {"a": "ok"}
+        assert world.supervisor.report()["a"]["failures"] == 0
 
     run(play())

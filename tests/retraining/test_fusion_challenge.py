@@ -69,6 +69,22 @@ def test_the_same_request_twice_is_one_look(store, lived):
     assert len(store.retraining.looks(NAME)) == 1
 
 
+def test_a_process_that_died_before_what_passed_answered_is_made_up_for(store, lived, monkeypatch):
+    labels = lived(knowing=0.7)
+    with monkeypatch.context() as dying:
+        dying.setattr(FusionRegistry, "use", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            challenge(store, labels, QUICK, "asked", lambda: LATER)
+    assert FusionRegistry(store).active().model_id == DEFAULT_MODEL
+    model, look = challenge(store, labels, QUICK, "asked", lambda: LATER)
+    assert (FusionRegistry(store).active().model_id, look.number) == (OUTCOME_MODEL, 1)
+    FusionRegistry(store).revert(actor="somebody", reason="not now")
+    challenge(store, labels, QUICK, "asked", lambda: LATER)
+    assert FusionRegistry(store).active().model_id == DEFAULT_MODEL  # what was taken back stays taken back
+    assert len(store.retraining.looks(NAME)) == 1
+    assert model.model_id == OUTCOME_MODEL
+
+
 def test_engines_that_guess_teach_nothing_that_may_answer(store, lived):
     look = challenge(store, lived(knowing=0.0), QUICK, clock=lambda: LATER)[1]
     assert look.verdict != "PASS"

@@ -1,5 +1,7 @@
 import asyncio
 import threading
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +9,7 @@ import counting
 import pytest
 from counting import Seen, arms, parts_on
 
-from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError, StorageUnavailableError
 from ism.domain.market import Company, Exchange
 from ism.engines import catalog
 from ism.engines.process import Limits, Outcome
@@ -441,3 +443,51 @@ def test_a_real_training_beyond_its_limits_fails_with_the_reason(store, settings
     assert (job.state, job.detail["training"]) == ("FAILED", ended)
     assert job.error_message.startswith(f"Training ended as {ended}")
     assert store.retraining.deployment("matching").generation == 0
+
+
+def test_a_job_outlives_a_database_that_is_away(make, store):
+    away = [StorageUnavailableError("away")]
+
+    def search(*_):
+        if away:
+            raise away.pop()
+        return {"noise": 0.0}
+
+    pipeline = make(search=search)
+    job = pipeline.request("counting", "manual", {"retraining_type": "optimization"})
+    with pytest.raises(StorageUnavailableError):
+        pipeline.run_due()
+    assert pipeline.job(job.job_id).state == "TUNING"
+    pipeline.run_due()
+    assert pipeline.job(job.job_id).state == "BAKED"
+
+
+def test_what_a_process_did_that_leads_no_more_counts_for_nothing(make, store):
+    class Lead:
+        leads = True
+
+        @contextmanager
+        def term(self):
+            yield self.leads
+
+    lead, began = Lead(), []
+
+    def train(arguments, limits, on_report=None, stop=None):
+        began.append(arguments["seed"])
+        if len(began) == 1:
+            lead.leads = False  # it is noticed by the heartbeat of the lease
+            ends = time.monotonic() + 20
+            while not stop() and time.monotonic() < ends:
+                time.sleep(0.01)
+            return Outcome("cancelled", None, "It was stopped.", 0.0, 0.0)
+        return counting.train_here(arguments, limits)
+
+    pipeline = make(train=train)
+    object.__setattr__(pipeline._parts, "lead", lead)
+    job = pipeline.request("counting", "manual", {})
+    pipeline.run_due()
+    assert pipeline.job(job.job_id).state == "TUNING"
+    lead.leads = True
+    pipeline.run_due()
+    assert pipeline.job(job.job_id).state == "BAKED"
+    assert len(began) == 2

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import select, text
 
-from ism.domain.errors import ConfigurationError, ConflictError, StorageError
+from ism.domain.errors import ConfigurationError, ConflictError, StorageError, StorageUnavailableError
 from ism.domain.market import Company, Recommendation
 from ism.settings import Settings
 from ism.storage import Store, dialects, open_postgres, open_sqlite, open_store
@@ -50,7 +50,7 @@ def test_an_unreachable_server_is_named_with_a_remedy() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # not listening: connections are refused
         url = f"postgresql://me:pa55@127.0.0.1:{unused.getsockname()[1]}/market"
-        with pytest.raises(StorageError, match=r"refused.*Check that the database runs") as refused:
+        with pytest.raises(StorageUnavailableError, match=r"refused.*Check that the database runs") as refused:
             open_postgres(url)
     assert "pa55" not in str(refused.value)
 
@@ -70,7 +70,7 @@ def test_a_lost_connection_fails_once_and_leaves_nothing(postgres_url: str, post
         yield from (Company(f"d{number}", "n") for number in range(1_500))
 
     with open_postgres(postgres_url) as store:
-        with pytest.raises(StorageError, match=r"Check that the database runs.*retry\.$"):
+        with pytest.raises(StorageUnavailableError, match=r"Check that the database runs.*retry\.$"):
             store.bulk_upsert(values())
         assert store.count(Company) == 0
         store.create(Company("a", "A"))
