@@ -48,6 +48,14 @@ def test_each_service_is_hardened(name: str):
     assert ":" in each["image"]
 
 
+def test_backups_find_a_pg_dump_as_new_as_the_server():
+    client = re.search(r"postgresql-client-(\d+)", (ROOT / "deploy" / "Dockerfile").read_text())
+    server = re.match(r"postgres:(\d+)", SERVICES["database"]["image"])
+    assert client is not None
+    assert server is not None
+    assert int(client[1]) >= int(server[1])
+
+
 @pytest.mark.parametrize("name", ["database", "api", "prefect"])
 def test_each_server_tells_its_health(name: str):
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
