@@ -26,7 +26,7 @@ DIST = ROOT / "dist"
 CLEAN = ROOT / ".own" / "clean"
 BILL = "ism-ai-platform.cdx.json"
 _PACKAGES = ("ism", "backend")
-_LEFT_OUT = ("__pycache__", ".pyc")
+_LICENCES = ("LICENSE", "ism/app/web/static/vendor/LICENSES.txt")
 _TRIAL = """
 import sys
 from importlib.metadata import distribution
@@ -55,7 +55,8 @@ def problems(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as opened:
         held = {name for name in opened.namelist() if not name.endswith("/")}
     (info,) = {name.split("/")[0] for name in held if name.split("/")[0].endswith(".dist-info")}
-    needed = source_files() | {f"{info}/licenses/LICENSE", f"{info}/METADATA", f"{info}/entry_points.txt"}
+    needed = source_files() | {f"{info}/METADATA", f"{info}/entry_points.txt"}
+    needed |= {f"{info}/licenses/{name}" for name in _LICENCES}
     ours = {name for name in held if not name.startswith(f"{info}/")}
     missing = [f"{name} is missing" for name in sorted(needed - held)]
     strange = [f"{name} does not belong there" for name in sorted(ours - needed)]

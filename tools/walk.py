@@ -27,9 +27,9 @@ _CODE = re.compile(r"# exit code (\d+)$")
 _WIDTH = 100  # of the terminal
 _LIMIT_S = 600
 _UNTIL_ALL_ANSWER = (
-    "for i in $(seq 300); do sleep 1; [ -e $ISM_DATA_DIR/server.json ] && ism engines --json 2>/dev/null | python -c '"
-    'import json, sys; sys.exit(any(each["state"] != "ok" for each in json.load(sys.stdin)))'
-    "' 2>/dev/null && break; done"
+    "for i in $(seq 500); do sleep 1; [ -e $ISM_DATA_DIR/server.json ] && ism engines --json 2>/dev/null | python -c '"
+    'import json, sys; sys.exit(any(each["state"] != "ok" for each in json.load(sys.stdin)["engines"]))'
+    "' 2>/dev/null && break; done; [ $i -lt 500 ]"
 )
 
 
@@ -149,6 +149,7 @@ def main() -> int:
         "--bring", type=Path, action="append", default=[], help="a file that the page takes for granted"
     )
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the shell is ended
     page = given.page.read_text()
     todo = steps(page)
     walked = walk(todo, given.programs.absolute(), given.bring)

@@ -120,7 +120,9 @@ def opened(image: Path) -> str:
 
 
 @contextmanager
-def container(image: Path, command: list[str], **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def container(
+    image: Path, command: list[str], said: str = "said.txt", **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A command of the image under its user and environment: only ``data`` and ``scratch`` can be written."""
     data, scratch = image / "data", image / "scratch"
     for folder in (data, scratch):
@@ -139,10 +141,10 @@ def container(image: Path, command: list[str], **environment: str) -> Iterator[s
         "ISM_DATA_DIR": str(data),
         "ISM_HOST": "127.0.0.1",  # nobody else on this machine's network is to reach a test
     }
-    with (image / "said.txt").open("wb") as said:
+    with (image / said).open("wb") as output:
         process = subprocess.Popen(
             ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script, "sh", *command],
-            cwd=image / "app", env=inside | environment, stdout=said, stderr=said,
+            cwd=image / "app", env=inside | environment, stdout=output, stderr=output,
         )  # fmt: skip
     try:
         yield process
@@ -201,16 +203,32 @@ def test_the_image_holds_the_platform_whole_and_no_pip(image: Path):
 
 
 @pytest.mark.slow
-def test_the_prefect_server_of_the_compose_file_needs_no_other_place(image: Path):
-    told = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]["prefect"]
+def test_prefect_of_the_compose_file_needs_no_other_place(image: Path):
+    """The server becomes healthy and shows its pages; the worker makes the deployment and polls for work."""
+    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
     port = str(free_port())
-    command = [port if part == "4200" else "127.0.0.1" if part == "0.0.0.0" else part for part in told["command"]]
-    places = {"/data": str(image / "data"), "/tmp/prefect-pages": str(image / "scratch" / "pages")}
-    environment = {name: places.get(value, value) for name, value in told["environment"].items()}
-    check = [part.replace("4200", port) for part in told["healthcheck"]["test"][1:]]
-    with container(image, command, **environment) as process:
-        healthy(image, process, check, 120)
+    server, check = services["prefect"], services["prefect"]["healthcheck"]["test"][1:]
+    command = [port if part == "4200" else "127.0.0.1" if part == "0.0.0.0" else part for part in server["command"]]
+    with container(image, command, **moved(image, server["environment"])) as process:
+        healthy(image, process, [part.replace("4200", port) for part in check], 180)
         pages = httpx.get(f"http://127.0.0.1:{port}/", timeout=30, trust_env=False, follow_redirects=True)
         assert pages.status_code == 200
+        told = moved(image, services["worker"]["environment"]) | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+        with container(image, services["worker"]["command"], said="worker.txt", **told) as worker:
+            ends = time.monotonic() + 180
+            while "started" not in (image / "worker.txt").read_text():
+                assert worker.poll() is None, (image / "worker.txt").read_text()
+                assert time.monotonic() < ends, (image / "worker.txt").read_text()
+                time.sleep(0.5)
+            worker.terminate()
+            worker.wait(30)
         process.terminate()
         process.wait(30)
+    assert "Read-only file system" not in (image / "worker.txt").read_text()
+
+
+def moved(image: Path, environment: dict[str, str]) -> dict[str, str]:
+    """An environment of the compose file with the two places as they lie here; without what is not set."""
+    places = {"/data": str(image / "data"), "/tmp": str(image / "scratch")}
+    found = {name: value for name, value in environment.items() if "${" not in value}
+    return {name: re.sub(r"^/(data|tmp)(?=/|$)", lambda it: places[it[0]], value) for name, value in found.items()}

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,10 +42,10 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def programs(dist: Path) -> Iterator[Path]:
+def programs(dist: Path) -> Path:
     """A clean environment in which the wheel is installed, with what its tests need."""
     (wheel,) = dist.glob("*.whl")
-    yield install(wheel, "pytest", "pyyaml", home=CLEAN.with_name("clean-in-test"))
+    return install(wheel, "pytest", "pyyaml", home=CLEAN.with_name("clean-in-test"))
 
 
 @pytest.mark.slow
