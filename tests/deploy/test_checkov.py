@@ -19,7 +19,7 @@ def checkov(folder: Path) -> list[dict]:
     except CannotInstallError as error:
         pytest.skip(f"checkov needs a package index the first time. {error}")
     frameworks = ["dockerfile", "kubernetes", "kustomize", "secrets"]
-    command = [program, "--skip-download", "--quiet", "-o", "json", "--framework", *frameworks, "-d", folder]
+    command = [program, "--skip-download", "-o", "json", "--framework", *frameworks, "-d", folder]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     told = json.loads(done.stdout)
     return told if isinstance(told, list) else [told]
