@@ -17,6 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from own import ROOT, CannotInstallError, own
 
@@ -77,11 +78,12 @@ def audit(pins: Path, osv: str = OSV, accepted: Path = ACCEPTED, today: date | N
         return Audit(trouble=str(error))
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        told = ["-r", pins, "--no-deps", "--disable-pip", "--progress-spinner", "off", "-f", "json", "-o", answer]
+        told = ["-r", str(pins), "--no-deps", "--disable-pip"]
+        answers = ["--progress-spinner=off", "-f", "json", "-o", str(answer)]
         service = ["-s", "osv", "--osv-url", osv, "--timeout", "20", "--cache-dir", folder]
         try:
             done = subprocess.run(
-                [program, *told, *service], capture_output=True, text=True, check=False, timeout=_LIMIT_S
+                [str(program), *told, *answers, *service], capture_output=True, text=True, check=False, timeout=_LIMIT_S
             )
         except subprocess.TimeoutExpired:
             return Audit(trouble=f"{osv} did not answer within {_LIMIT_S} s.")
@@ -93,7 +95,7 @@ def audit(pins: Path, osv: str = OSV, accepted: Path = ACCEPTED, today: date | N
         )
 
 
-def judge(told: dict, accepted: dict[str, dict[str, str]], today: date) -> Audit:
+def judge(told: dict[str, Any], accepted: dict[str, dict[str, str]], today: date) -> Audit:
     """What pip-audit's answer means, given what was accepted until when."""
     asked = [each for each in told["dependencies"] if "skip_reason" not in each]
     vulnerable, known = [], []

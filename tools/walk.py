@@ -129,7 +129,7 @@ def _run(shell: subprocess.Popen[str], command: str) -> tuple[str, int]:
     shell.stdin.flush()
     guard = threading.Timer(_LIMIT_S, os.killpg, (shell.pid, signal.SIGKILL))
     guard.start()
-    lines = []
+    lines: list[str] = []
     try:
         for line in shell.stdout:
             if line.startswith(mark):
