@@ -11,6 +11,7 @@ Exit codes: 0 all of it; 1 something is wrong; 3 only the audit could not be mad
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from audit import audit
 from own import ROOT, CannotInstallError, make, own
@@ -40,6 +42,14 @@ from ism.storage import open_sqlite
 assert Path(sys.prefix) in Path(ism.__file__).parents, ism.__file__
 start_market(open_sqlite(Path(sys.argv[1])))
 print(distribution("ism-ai-platform").version)
+"""
+_VALID = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+wrong = JsonStrictValidator(SchemaVersion.from_version(sys.argv[2])).validate_str(open(sys.argv[1]).read())
+sys.exit(str(wrong) if wrong else 0)
 """
 
 
@@ -129,17 +139,37 @@ def try_out(programs: Path, folder: Path) -> str:
 
 
 def bill_of_materials(programs: Path, path: Path) -> None:
-    """Everything that is installed with the platform, its versions and licences, as CycloneDX JSON."""
-    told = [
-        "--pyproject",
-        str(ROOT / "pyproject.toml"),
-        "--mc-type",
-        "application",
-        "--output-reproducible",
-        "--validate",
-    ]
-    command = [str(own("release") / "cyclonedx-py"), "environment", *told, "--output-file", str(path)]
+    """Everything that is installed with the platform or vendored in it, versions and licences, as CycloneDX JSON."""
+    tools = own("release")
+    told = ["--pyproject", str(ROOT / "pyproject.toml"), "--mc-type", "application", "--output-reproducible"]
+    command = [str(tools / "cyclonedx-py"), "environment", *told, "--output-file", str(path)]
     subprocess.run([*command, str(programs / "python")], check=True)
+    bill = json.loads(path.read_text())
+    bill["components"] += vendored()
+    path.write_text(json.dumps(bill, indent=2) + "\n")
+    subprocess.run([str(tools / "python"), "-c", _VALID, str(path), bill["specVersion"]], check=True)
+
+
+def vendored() -> list[dict[str, Any]]:
+    """What the wheel carries of others, as components of a bill of materials."""
+    found = []
+    for path, part in json.loads((ROOT / "tools" / "vendor.json").read_text()).items():
+        name, version, *_ = part["from"].split()
+        terms = [each.strip() for each in part["licence"].split(";")]
+        if path.startswith(_PACKAGES) and part["licence"]:
+            if not version[0].isdigit():  # a data set, named in words, whose source says the version
+                name, version = part["from"].split(" through ")[0], ""
+            found.append(
+                {
+                    "type": "library",
+                    "bom-ref": path,
+                    "name": name,
+                    **({"version": version} if version else {}),
+                    "hashes": [{"alg": "SHA-256", "content": part["sha256"]}],
+                    "licenses": [{"license": {"name" if " " in each else "id": each}} for each in terms],
+                }
+            )
+    return found
 
 
 def sums(folder: Path) -> None:

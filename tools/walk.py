@@ -25,11 +25,11 @@ from pathlib import Path
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"# exit code (\d+)$")
 _WIDTH = 100  # of the terminal
-_LIMIT_S = 600
+_LIMIT_S = 1800  # of one command, in seconds
 _UNTIL_ALL_ANSWER = (
-    "for i in $(seq 500); do sleep 1; [ -e $ISM_DATA_DIR/server.json ] && ism engines --json 2>/dev/null | python -c '"
+    "for i in $(seq 400); do sleep 1; [ -e $ISM_DATA_DIR/server.json ] && ism engines --json 2>/dev/null | python -c '"
     'import json, sys; sys.exit(any(each["state"] != "ok" for each in json.load(sys.stdin)["engines"]))'
-    "' 2>/dev/null && break; done; [ $i -lt 500 ]"
+    "' 2>/dev/null && break; done; [ $i -lt 400 ]"
 )
 
 

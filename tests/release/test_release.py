@@ -77,6 +77,7 @@ def test_the_bill_of_materials_names_everything_with_its_terms(programs: Path, t
     installed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     names = {each["name"].lower().replace("_", "-") for each in installed} - {"ism-ai-platform"}
     assert names <= {name.lower().replace("_", "-") for name in held}
+    assert {"echarts", "htmx.org"} <= set(held)
     without = [name for name, each in held.items() if not each.get("licenses")]
     assert len(without) < len(held) / 10, without
 
