@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all check format bench clean
+.PHONY: help install run test test-all test-wheel check format docs audit release bench clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ test-all: $(VENV)/.dev ## all tests
 	@sh tools/browser.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+test-wheel: $(VENV)/.dev ## the tests of the specification, on the wheel installed in a clean environment
+	$(BIN)/python tools/spec_from_wheel.py
+
 check: $(VENV)/.dev ## style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,6 +46,15 @@ check: $(VENV)/.dev ## style, types and import contracts
 format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## the documentation as a site, in site/
+	$(BIN)/python -m mkdocs build --strict --clean
+
+audit: $(VENV)/.dev ## known vulnerabilities of the pinned libraries (asks osv.dev)
+	$(BIN)/python tools/audit.py
+
+release: $(VENV)/.dev ## wheel, sources, bill of materials and sums in dist/, tried in a clean environment and audited
+	$(BIN)/python tools/release.py
 
 bench: $(VENV)/.dev ## run every benchmark and write docs/benchmarks.md (needs the public data sets)
 	$(BIN)/python -m bench maestri
@@ -63,4 +75,4 @@ bench: $(VENV)/.dev ## run every benchmark and write docs/benchmarks.md (needs t
 	$(BIN)/python -m bench load
 
 clean: ## remove the environment and caches, never data
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .own site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

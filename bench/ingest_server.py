@@ -26,7 +26,13 @@ _LIMITS = Limits()
 
 def serve(folder: Path, database_url: str | None, told: Connection) -> None:
     """Serve until terminated; tells the port and a key."""
-    given: dict[str, Any] = {"data_dir": folder, "database_url": database_url, "demo_market": False, "_env_file": None}
+    given: dict[str, Any] = {
+        "data_dir": folder,
+        "database_url": database_url,
+        "demo_market": False,
+        "caller_requests_per_s": 0,  # one caller loads it as fast as it can
+        "_env_file": None,
+    }
     with open_application(Settings(**given), make_matcher=_idle, warm=False) as application:
         if not application.store.feedback.shown_at(["r0"]):
             log_shown(application.store)

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 States = dict[str, dict[str, str]]
 
-_END_BACKUP_S = 1.0  # a backup that is cut off leaves a draft, which the next one removes
 _log = logging.getLogger("ism")
 
 
@@ -118,7 +117,7 @@ class Application:
         self._warming = threading.Lock()
         self._tuning: Tuning | None = None
         self._retraining: Retraining | None = None
-        self._carries_jobs = self._makes_backups = False
+        self._carries_jobs = False
         self._parts_lock = threading.RLock()  # retraining makes the search that it uses
         self.when_warm: Callable[[], object] = lambda: None
         self.supervised: Callable[[], dict[str, dict[str, Any]]] = dict
@@ -281,8 +280,6 @@ class Application:
         """
         found: dict[str, dict[str, Any]] = {"store": {**self._store_state()}}
         found["lead"] = {**_lead_state(self.lead.leader()), "needed": False}
-        if self._makes_backups:
-            found["backups"] = {**self.backups.status(), "needed": False}
         if self._matcher is not None:
             found.update({name: {**state} for name, state in self._matcher.status().items()})
         elif self._failure is not None:
@@ -339,17 +336,12 @@ class Application:
     # --- for whoever tends the parts ---
 
     def begin(self) -> None:
-        """Stand for election where several processes share the store, and make backups at the interval."""
+        """Stand for election where several processes share the store."""
         if isinstance(self.lead, Lead):
             self.lead.start()
-        self.backups.interval_s = float(self.settings.backup_interval_s)
-        self.backups.start()
-        self._makes_backups = True
 
     def end(self) -> None:
         """End what `begin` began; another process leads at once."""
-        self._makes_backups = False
-        self.backups.stop(_END_BACKUP_S)
         if isinstance(self.lead, Lead):
             self.lead.stop()
 

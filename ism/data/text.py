@@ -252,15 +252,16 @@ class CachedEncoder:
         keys = [hashlib.sha256(f"{prefix}\0{text}".encode("utf-8", "surrogatepass")).digest() for text in texts]
         with self._lock:
             self._read({key for key in keys if key not in self._memory})
-            missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._memory}
-            if missing:
-                self._write(missing, self._encoder.encode(list(missing.values())))
-            out = np.empty((len(texts), self.dimension), dtype=np.float32)
-            for row, key in enumerate(keys):
-                out[row] = self._memory[key]
-            while len(self._memory) > self._limit:
-                self._memory.pop(next(iter(self._memory)))
-            return out
+            found = {key: self._memory[key] for key in keys if key in self._memory}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
+        if missing:  # without the lock: whoever asks for known texts need not wait for the model
+            found.update(zip(missing, self._encoder.encode(list(missing.values())), strict=True))
+            with self._lock:
+                self._write({key: found[key] for key in missing})
+        out = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for row, key in enumerate(keys):
+            out[row] = found[key]
+        return out
 
     def close(self) -> None:
         """Close the cache file; calling it twice is harmless."""
@@ -278,11 +279,12 @@ class CachedEncoder:
                 if row is not None and len(row[0]) == 4 * self.dimension:
                     self._memory[key] = np.frombuffer(row[0], dtype=np.float32)
 
-    def _write(self, texts: dict[bytes, str], vectors: Vectors) -> None:
-        for key, vector in zip(texts, vectors, strict=True):
-            self._memory[key] = vector
+    def _write(self, vectors: dict[bytes, Vectors]) -> None:
+        self._memory.update(vectors)
+        while len(self._memory) > self._limit:
+            self._memory.pop(next(iter(self._memory)))
         if self._file is not None:
-            rows = [(key, vector.tobytes()) for key, vector in zip(texts, vectors, strict=True)]
+            rows = [(key, vector.tobytes()) for key, vector in vectors.items()]
             with suppress(sqlite3.Error), self._file:  # what cannot be kept is computed again
                 self._file.execute("BEGIN")
                 self._file.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?)", rows)

@@ -5,7 +5,8 @@ Each commit waits for the disk, so a thread takes all that has gathered since th
 when the commit that holds its items is on disk, never before.
 
 A commit costs time of the processor too, as much for one item as for twenty. So where several came together last time,
-the thread lets some more gather first, for a few milliseconds at most; a writer who is alone never waits for company.
+and only few wait now, the thread lets some more gather first, for a few milliseconds at most; a writer who is alone
+never waits for company, nor does one who brings many items.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ R = TypeVar("R")
 CLOSE_WAIT_S = 30.0
 _GATHER_S = 0.0005  # for each item of the last commit
 _MOST_GATHER_S = 0.005
+_ENOUGH = 64  # items; beside these, what a commit itself costs is small
 
 
 @dataclass(slots=True)
@@ -118,7 +120,8 @@ class GroupCommit(Generic[T, R]):
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
-        if self._company and not self._closed:
+            few = sum(len(waiting.items) for waiting in self._waiting) < _ENOUGH
+        if self._company and few and not self._closed:
             time.sleep(min(_GATHER_S * self._company, _MOST_GATHER_S))
         with self._changed:
             group: list[_Waiting[T, R]] = []

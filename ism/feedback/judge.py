@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 CONSUMER = "judge"
 _SWEPT, _TRUSTED = "feedback.swept_until", "feedback.trusted"
-_BATCH = 1000
+BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Judge:
             )
         return done
 
-    def judge_batch(self, limit: int = _BATCH) -> Judged:
+    def judge_batch(self, limit: int = BATCH) -> Judged:
         """Handle up to ``limit`` events; without any, still look for what has become of age.
 
         Two processes may do this at once: one waits for the other and then goes on behind it.

@@ -14,7 +14,7 @@ from ism.data.text import TextEncoder
 from ism.domain.errors import IsmError
 from ism.domain.feedback import RetrainingTrigger
 from ism.feedback.evidence import MaturedLabels, matured_labels
-from ism.feedback.judge import CONSUMER, Judge, Judged
+from ism.feedback.judge import BATCH, CONSUMER, Judge, Judged
 from ism.feedback.limits import rules_from
 from ism.feedback.review import Review
 from ism.feedback.text import TextReader
@@ -24,6 +24,7 @@ from ism.storage import Store
 from ism.storage.lead import SOLE, Leadership
 
 _IDLE = 60.0  # seconds; an idle server need not write more often
+_REST = 3.0  # times what a batch took; while much comes in, judging must not slow down who hands it in
 _log = logging.getLogger("ism")
 
 
@@ -80,10 +81,10 @@ class FeedbackLoop:
         self._thread: threading.Thread | None = None
         self._turning = threading.Lock()
 
-    def turn(self) -> Turn:
-        """Judge what is new, look at the triggers, hand requests on."""
+    def turn(self, one_batch: bool = False) -> Turn:
+        """Judge what is new, or one batch of it, look at the triggers, hand requests on."""
         with self._turning:
-            judged = self.judge.judge()
+            judged = self.judge.judge_batch() if one_batch else self.judge.judge()
             decisions = tuple(self.triggering.evaluate())
             delivers = self.deliver is not None and self.lead.leads  # no request is worked off by two
             delivered = self.triggering.deliver(self.deliver) if delivers and self.deliver is not None else 0
@@ -97,10 +98,14 @@ class FeedbackLoop:
         self._behind = False  # only now: what could not be learnt is tried again
         return count
 
-    def catch_up(self) -> None:
+    def catch_up(self, one_batch: bool = False) -> None:
         """Take a turn if events wait to be judged."""
-        if self._store.feedback.events(self._store.feedback.cursor(CONSUMER), 1):
-            self.turn()
+        if self._waiting():
+            self.turn(one_batch)
+
+    def _waiting(self) -> int:
+        """How many events wait to be judged."""
+        return self._store.feedback.last_sequence() - self._store.feedback.cursor(CONSUMER)
 
     def labels(self, since: int = 0, as_of: datetime | None = None) -> MaturedLabels:
         """What learners read; see `ism.feedback.evidence.matured_labels`."""
@@ -131,15 +136,18 @@ class FeedbackLoop:
             self._thread = None
 
     def _run(self, every: float) -> None:
-        due = time.monotonic()
+        due, rest = time.monotonic(), every
         while not self._stop.is_set():
+            began = time.monotonic()
             try:
                 with self.lead.term() as mine:
-                    if mine and time.monotonic() >= due:
-                        self.turn()  # also without events: horizons pass, and Mondays come
+                    if mine and began >= due:
+                        self.turn(one_batch=True)  # also without events: horizons pass, and Mondays come
                         due = time.monotonic() + _IDLE
                     elif mine:
-                        self.catch_up()
+                        self.catch_up(one_batch=True)
+                took = time.monotonic() - began
+                rest = min(every, _REST * took) if self._waiting() >= BATCH else every
                 self.failure = None
             except IsmError as error:  # the store may be away; the next turn goes on where this one stopped
                 self.failure = str(error)
@@ -147,4 +155,4 @@ class FeedbackLoop:
             except Exception as error:  # noqa: BLE001 - nobody waits for this thread; the log tells
                 self.failure = f"{type(error).__name__}; the log says more."
                 _log.exception("Feedback could not be judged; the next turn tries again.")
-            self._stop.wait(every)
+            self._stop.wait(rest)

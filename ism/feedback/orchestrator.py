@@ -72,11 +72,11 @@ class AIFeedbackOrchestrator:
     @cached_property
     def loop(self) -> FeedbackLoop:
         """What follows from feedback: labels, trust, quarantine, triggers."""
-        from ism.data.text import SentenceModel  # noqa: PLC0415 - numpy only where feedback is judged
+        from ism.data.text import CachedEncoder, SentenceModel  # noqa: PLC0415 - numpy only where feedback is judged
         from ism.engines.catalog import ENGINES  # noqa: PLC0415 - as above
         from ism.feedback.loop import FeedbackLoop  # noqa: PLC0415 - as above
 
-        encoder = self._encoder or SentenceModel(self._settings.text_model)
+        encoder = self._encoder or CachedEncoder(SentenceModel(self._settings.text_model))
         loop = FeedbackLoop(self._store, self._settings, [*ENGINES, FUSION], encoder, self._clock)
         loop.follow, loop.lead = self.follow, self.lead
         self._loops.append(loop)

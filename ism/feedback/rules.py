@@ -138,13 +138,14 @@ FIELDS: Mapping[EventType, Mapping[str, Rule]] = {
     "system_metric": {"metric_name": identifier, "value": number(-1e300, 1e300, ""), "component": identifier, **_ABOUT},
     "error": {"component": identifier, "message": text, **_ABOUT},
 }
-NEEDED: Mapping[EventType, tuple[tuple[tuple[str, ...], ...], ...]] = {
+_PAIR = frozenset({"offer_id", "receiver_id"})
+NEEDED: Mapping[EventType, tuple[tuple[frozenset[str], ...], ...]] = {
     # every row must be met: by one of its alternatives, each of which is a set of fields
     "user_feedback": (
-        (("rating",), ("feedback",)),
-        (("model_name",), ("recommendation_id",), ("offer_id", "receiver_id")),
+        (frozenset({"rating"}), frozenset({"feedback"})),
+        (frozenset({"model_name"}), frozenset({"recommendation_id"}), _PAIR),
     ),
-    "match_outcome": ((("outcome",),), (("recommendation_id",), ("offer_id", "receiver_id"))),
-    "system_metric": ((("metric_name",),), (("value",),)),
+    "match_outcome": ((frozenset({"outcome"}),), (frozenset({"recommendation_id"}), _PAIR)),
+    "system_metric": ((frozenset({"metric_name"}),), (frozenset({"value"}),)),
     "error": (),
 }

@@ -39,12 +39,14 @@ from ism.storage.schema import UtcDateTime
 
 WRITE_OPTION = "ism_write"
 BUSY_TIMEOUT_MS = 5_000
+_WAL_PAGES = 8_000  # of 4 KiB; a page that many commits touch is then written back once for all of them
 _PRAGMAS: Mapping[str, tuple[str, str | int]] = {
     # name: (value to set, value to read back)
     "journal_mode": ("WAL", "wal"),
     "synchronous": ("FULL", 2),
     "foreign_keys": ("ON", 1),
     "busy_timeout": (str(BUSY_TIMEOUT_MS), BUSY_TIMEOUT_MS),
+    "wal_autocheckpoint": (str(_WAL_PAGES), _WAL_PAGES),
 }
 _POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 _OLDEST_SQLITE = (3, 35)  # from there on it knows RETURNING; a statement may have 32,766 parameters

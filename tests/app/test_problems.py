@@ -1,11 +1,16 @@
 """Bad input: a clear 4xx that names the field and the value, never a 500."""
 
+import asyncio
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 
+from ism.app.http.guard import Guard
 from ism.app.wiring import Application
 
 JSON = {"content-type": "application/json"}
@@ -127,3 +132,19 @@ def test_failures_of_ours_are_told_without_their_inside(
     assert "secret" not in response.text
     problem(response, 500)
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_caller_who_leaves_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async def read_all(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+
+    async def leave() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def refuse(message: Message) -> None:
+        raise AssertionError(message)
+
+    caplog.set_level(logging.INFO, "ism")
+    asyncio.run(Guard(read_all)({"type": "http", "method": "POST", "path": "/api/feedback"}, leave, refuse))
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+    assert "/api/feedback: the caller left" in caplog.text

@@ -65,6 +65,7 @@ TABLE = [
         GET /api/dashboard/outlook
         GET /api/alerts
         GET /api/alert-rules
+        GET /api/config
         GET /api/stream
         GET /metrics
         GET /
@@ -74,6 +75,7 @@ TABLE = [
         GET /models
         GET /feedback
         GET /network
+        GET /alerts
         GET /docs
         GET /openapi.json
         GET /panels/{name}/{panel}.csv
@@ -108,6 +110,8 @@ TABLE = [
         POST /api/retraining-jobs/{job_id}/cancel
         POST /api/alerts/{alert_id}/acknowledge
         POST /api/alerts/{alert_id}/silence
+        POST /api/alerts/{alert_id}/resolve
+        POST /act/alerts/{alert_id}
         POST /feedback
         POST /act/quarantine/{event_id}
         POST /act/letters/{letter_id}
@@ -136,6 +140,9 @@ TABLE = [
         POST /api/models/{name}/promote
         POST /api/models/{name}/rollback
         PATCH /api/alert-rules/{name}
+        PATCH /api/config
+        POST /api/config/undo
+        POST /act/rules/{name}
         POST /act/models/{name}
         POST /act/components/matcher
     """),

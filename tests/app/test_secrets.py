@@ -77,6 +77,6 @@ def test_no_secret_is_written_down(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 def test_the_search_sees_a_secret_that_is_written_down(caplog: pytest.LogCaptureFixture) -> None:
     assert "secret-of-mlflow" in secrets_of(Settings(_env_file=None))
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "ism"):
         logging.getLogger("ism").debug("secret-of-mlflow")
     assert any(secret in caplog.text for secret in secrets_of(Settings(_env_file=None)))

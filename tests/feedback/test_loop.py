@@ -83,7 +83,7 @@ def test_the_thread_goes_on_after_a_failure(tmp_path, monkeypatch):
         loop, turns = opened.loop, []
         failures = [StorageError("away"), ValueError("unforeseen")]
 
-        def turn():
+        def turn(one_batch: bool = False):
             turns.append(time.monotonic())
             if failures:
                 raise failures.pop(0)

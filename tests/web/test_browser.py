@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from browsing import BOARDS, PAGES, Site, signed_in, tell, violations, visit
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 
 def test_axe_finds_nothing_on_any_page_in_either_theme(browser: Browser, site: Site) -> None:
@@ -195,6 +195,29 @@ def test_an_alert_leads_to_its_cause_and_is_settled_by_keyboard(browser: Browser
         assert "The alert is resolved." in page.inner_text(".banner.done")
         assert page.locator("#panel-history tbody tr").count() >= 1
         assert not violations(page)
+
+
+def test_a_panel_in_use_is_not_drawn_again_until_it_is_let_go(browser: Browser, site: Site) -> None:
+    answers: list[Route] = []
+    with signed_in(browser, site) as page:
+        page.route("**/panels/alerts/rules*", lambda route: answers.append(route))  # noqa: PLW0108 - needs a function
+        visit(page, site, "/alerts")
+        page.evaluate("document.querySelector('#panel-rules').dataset.drawn = 'before'")
+        with page.expect_request("**/panels/alerts/rules*"):
+            page.evaluate("htmx.trigger(document.body, 'ism:alerts')")  # asked before, answered after it is unfolded
+        page.click("#panel-rules .confirm summary >> nth=0")
+        page.fill("#panel-rules .confirm[open] input[name=enter]", "91")
+        with page.expect_response("**/panels/alerts/rules*"):
+            answers.pop().continue_()
+        page.evaluate("htmx.trigger(document.body, 'ism:alerts')")
+        page.wait_for_timeout(200)
+        assert page.input_value("#panel-rules .confirm[open] input[name=enter]") == "91"
+        assert not answers
+        page.click("#panel-rules .confirm[open] summary")
+        page.click("h1")
+        page.wait_for_timeout(200)
+        answers.pop().continue_()
+        page.wait_for_selector("#panel-rules:not([data-drawn])")
 
 
 def test_a_rule_is_changed_in_place(browser: Browser, site: Site) -> None:

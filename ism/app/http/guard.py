@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from anyio import move_on_after
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection, cookie_parser
+from starlette.requests import ClientDisconnect, HTTPConnection, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -74,6 +74,8 @@ class Guard:
 
         try:
             await self._app(scope, receive, guarded)
+        except ClientDisconnect:
+            _log.info("%s %s: the caller left before everything was sent.", scope["method"], scope["path"])
         except Exception:  # noqa: BLE001 - the edge: callers get a problem document, the log gets the trace
             _log.exception("%s %s failed.", scope["method"], scope["path"])
             if not started:

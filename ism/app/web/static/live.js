@@ -42,18 +42,39 @@
   setInterval(() => { if (!document.hidden) look(); }, 1000);
   if (!document.hidden) listen();
 
-  // A panel that is drawn again keeps what was unfolded in it, where the focus was, and what was typed.
-  let kept = null;
+  // A panel in use (an open form, a menu, a field with the focus) is not drawn again under one's hands: neither when the
+  // news comes nor when an answer asked for earlier arrives; it is drawn when it is let go.
+  const inUse = (panel) => panel.querySelector(".confirm[open], .export[open]") || (panel.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
+  const owed = new Set();
+  const release = () => setTimeout(() => {
+    for (const id of [...owed]) {
+      const panel = document.getElementById(id);
+      if (panel && inUse(panel)) continue;
+      owed.delete(id);
+      if (panel) htmx.ajax("GET", panel.getAttribute("hx-get"), { source: panel, target: panel, swap: "outerHTML" });
+    }
+  });
+  document.body.addEventListener("focusout", release);
+  document.addEventListener("toggle", release, true);
   document.body.addEventListener("htmx:beforeRequest", (event) => {
     const panel = event.detail.elt;
-    if (panel.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) event.preventDefault();
-    if (panel.querySelector(".confirm[open], .export[open]")) event.preventDefault();
+    if (!inUse(panel)) return;
+    event.preventDefault();
+    owed.add(panel.id);
   });
+
+  // A panel that is drawn again keeps what was unfolded in it, and where the focus was.
+  let kept = null;
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     const panel = event.detail.target;
+    if (inUse(panel)) {
+      event.detail.shouldSwap = false;
+      owed.add(panel.id);
+      return;
+    }
     const open = [...panel.querySelectorAll("details[open][id]")].map((each) => each.id);
     const held = panel.contains(document.activeElement) ? document.activeElement : null;
-    kept = { open, summary: held && held.closest("summary") ? held.closest("details").id : null, scroll: (panel.querySelector(".scroll") || {}).scrollTop };
+    kept = { open, summary: held && held.closest("summary") ? held.closest("details").id : null };
   });
   document.body.addEventListener("htmx:afterSwap", () => {
     if (!kept) return;

@@ -156,12 +156,15 @@ def changes(asked: Asked) -> Panel:
 
 
 def backups(asked: Asked) -> Panel:
-    """Backups that lie in the folder, the latest first."""
-    application = asked.application
-    rows: list[Row] = [
-        {"at": datetime.fromisoformat(each.made_at), "file": each.name, "rows": each.rows, "bytes": each.size}
-        for each in application.backups.list()
-    ]
+    """Those that there are, for those who may make and restore them."""
+    rows: list[Row] = (
+        [
+            {"at": datetime.fromisoformat(each.made_at), "file": each.name, "rows": each.rows, "bytes": each.size}
+            for each in asked.application.backups.list()
+        ]
+        if asked.may_manage
+        else []
+    )
     return Panel(
         "Backups",
         (
@@ -170,13 +173,10 @@ def backups(asked: Asked) -> Panel:
             Column("rows", "Rows", "number"),
             Column("bytes", "Size", "bytes"),
         ),
-        rows[:_ROWS],
-        Empty(
-            "There is no backup yet.",
-            "One is made at every interval (backup_interval), and at once by: ism backup. Where it fails, the "
-            "component backups says so above.",
-        ),
-        note="Each was restored into a scratch place before it got its name.",
+        rows,
+        Empty("There is none yet.", "The first one is made within a minute of the start, or by `ism backup`.")
+        if asked.may_manage
+        else Empty("Administrators see the backups.", "Ask one of them, or sign in as one."),
         width=12,
         total=len(rows),
     )
