@@ -1,0 +1,73 @@
+"""A Supabase project on loopback: a marketplace's tables, ours, and the HTTP API before them."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from marketplace_fakes import Opened, market
+from postgrest_standin import ROLES, Project, key_of
+
+from ism.settings import Settings
+
+SQL = Path(__file__).parents[2] / "deploy" / "supabase"
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def template(postgres_server: str) -> str:
+    """Name of a database that holds everything; copied for each test."""
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE marketplace_template")
+    with psycopg.connect(_url(postgres_server, "marketplace_template"), autocommit=True) as connection:
+        connection.execute(ROLES)
+        connection.execute(market())
+        for name in ("updated_at.sql", "ism.sql", "updated_at.sql", "ism.sql"):  # twice: that changes nothing
+            connection.execute((SQL / name).read_text())
+    return "marketplace_template"
+
+
+@pytest.fixture
+def project(postgres_server: str, template: str) -> Iterator[Project]:
+    name = f"project_{next(_numbers)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    opened = Project(_url(postgres_server, name))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def connected(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings with the project's address and key."""
+    monkeypatch.chdir(tmp_path)  # a developer's .env has no place here
+    return Settings(
+        data_dir=tmp_path / "data",
+        feedback_turn_s=3600,  # tests judge feedback when they want to
+        supabase_url=project.url,
+        supabase_service_role_key=key_of("service_role"),
+        marketplace_page_rows=3,  # so that there are several pages
+        marketplace_interval_s=1,
+    )
+
+
+@pytest.fixture
+def opened(connected: Settings) -> Iterator[Callable[..., Opened]]:
+    """Opens store and connector, again after they were closed; with other settings where they are given."""
+    every: list[Opened] = []
+
+    def open_(**changes: Any) -> Opened:
+        for each in every:
+            each.close()
+        every.append(Opened(connected.model_copy(update=changes)))
+        return every[-1]
+
+    yield open_
+    for each in every:
+        each.close()
+
+
+def _url(server: str, name: str) -> str:
+    return server.replace("/postgres?", f"/{name}?")
