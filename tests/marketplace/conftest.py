@@ -1,6 +1,5 @@
 """A Supabase project on loopback: a marketplace's tables, ours, and the HTTP API before them."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,33 +7,34 @@ from typing import Any
 import psycopg
 import pytest
 from marketplace_fakes import Opened, market
-from postgrest_standin import ROLES, Project, key_of
+from postgrest_standin import RESET, Project, key_of
 
 from ism.settings import Settings
 
 SQL = Path(__file__).parents[2] / "deploy" / "supabase"
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def template(postgres_server: str) -> str:
-    """Name of a database that holds everything; copied for each test."""
+def database(postgres_server: str) -> str:
+    """URL of a database of a project, which `reset` fills."""
     with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE marketplace_template")
-    with psycopg.connect(_url(postgres_server, "marketplace_template"), autocommit=True) as connection:
-        connection.execute(ROLES)
+        connection.execute("CREATE DATABASE marketplace")
+    return postgres_server.replace("/postgres?", "/marketplace?")
+
+
+def reset(database: str) -> None:
+    """The market and our tables as at the beginning."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(RESET)
         connection.execute(market())
-        for name in ("updated_at.sql", "ism.sql", "updated_at.sql", "ism.sql"):  # twice: that changes nothing
+        for name in ("updated_at.sql", "ism.sql"):
             connection.execute((SQL / name).read_text())
-    return "marketplace_template"
 
 
 @pytest.fixture
-def project(postgres_server: str, template: str) -> Iterator[Project]:
-    name = f"project_{next(_numbers)}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    opened = Project(_url(postgres_server, name))
+def project(database: str) -> Iterator[Project]:
+    reset(database)
+    opened = Project(database)
     yield opened
     opened.close()
 
@@ -67,7 +67,3 @@ def opened(connected: Settings) -> Iterator[Callable[..., Opened]]:
     yield open_
     for each in every:
         each.close()
-
-
-def _url(server: str, name: str) -> str:
-    return server.replace("/postgres?", f"/{name}?")

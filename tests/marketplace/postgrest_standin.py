@@ -23,21 +23,23 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 SECRET = "a-secret-of-the-project-for-tests-only"
-ROLES = """
+RESET = """
     do $$ begin
       if not exists (select 1 from pg_roles where rolname = 'anon') then
         create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
       end if;
     end $$;
-    grant usage on schema public to anon, authenticated, service_role;
+    drop schema if exists public cascade;
+    drop schema if exists auth cascade;
+    create schema public;
+    create schema auth;
+    grant usage on schema public, auth to anon, authenticated, service_role;
     alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
     alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
-    create schema auth;
-    grant usage on schema auth to anon, authenticated, service_role;
     create function auth.jwt() returns jsonb language sql stable as
       $$ select coalesce(nullif(current_setting('request.jwt.claims', true), '')::jsonb, '{}'::jsonb) $$;
     create function auth.uid() returns uuid language sql stable as $$ select (auth.jwt() ->> 'sub')::uuid $$;
-"""
+"""  # a project's roles and functions, as Supabase makes them
 MOST_ROWS = 1000  # of an answer: Supabase's own default
 _PATH = re.compile(r"/rest/v1/([A-Za-z_][A-Za-z0-9_]*)")
 _COMPARE = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

@@ -242,11 +242,11 @@ def test_an_exchange_that_runs_out_of_time_goes_on(project: Project, opened: Ope
     assert len(project.sql("select 1 as it from ai_matches")) == 6
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def test_processes_take_turns(database: str, project: Project, opened: Open, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_processes_take_turns(kind: str, project: Project, opened: Open, request: pytest.FixtureRequest) -> None:
     """A data folder belongs to one process; on a server, a second one waits until the lease of a crashed one ends."""
     changes = {}
-    if database == "postgres":
+    if kind == "postgres":
         changes = {"database_url": SecretStr(request.getfixturevalue("postgres_url"))}
     application = opened(**changes)
     project.trouble = lambda method, path: 400 if "material_exchanges" in path and "limit=3" in path else None
@@ -256,7 +256,7 @@ def test_processes_take_turns(database: str, project: Project, opened: Open, req
             application.connector.exchange()
     project.trouble = lambda method, path: None
     application.connector = application.connect()
-    if database == "postgres":
+    if kind == "postgres":
         with pytest.raises(ConflictError, match="Another process"):
             application.connector.exchange()
         application.now = datetime.now(UTC) + timedelta(minutes=5)
