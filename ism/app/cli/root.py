@@ -171,9 +171,7 @@ def import_(
 
 @app.command()
 def sync(
-    check: Annotated[
-        bool, typer.Option("--check", help="Only see whether tables and columns fit.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only see whether tables and columns fit.")] = False,
     whole: Annotated[bool, typer.Option("--whole", help="Read whole tables, whatever changed.")] = False,
     allow_deletions: Annotated[
         bool, typer.Option("--allow-deletions", help="Remove what was deleted there, even if it is more than half.")
