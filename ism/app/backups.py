@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ism.domain.audit import Act
 from ism.domain.errors import ConflictError, IsmError
@@ -77,13 +77,13 @@ class BackupService:
         self._failure = ""
         return made
 
-    def status(self) -> dict[str, str]:
-        """``state`` and ``detail`` for people: degraded while the last try failed."""
+    def health(self) -> tuple[Literal["ok", "degraded"], str]:
+        """State and detail for people: degraded while the last try failed."""
         newest = next(iter(self.list()), None)
         last = f"The newest is of {newest.made_at[:16]} UTC." if newest else "There is none yet."
         if self._failure:
-            return {"state": "degraded", "detail": f"The last backup failed; the log says why. {last}"}
-        return {"state": "ok", "detail": last}
+            return "degraded", f"The last backup failed; the log says why. {last}"
+        return "ok", last
 
     @staticmethod
     def _age_s(backup: Backup, now: datetime) -> float:

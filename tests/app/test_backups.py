@@ -1,5 +1,6 @@
 """Backups as people and the server make them."""
 
+import asyncio
 import json
 import threading
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,11 @@ from starlette.testclient import TestClient
 from test_cli import _small, run  # noqa: F401 - the fixture works by being there
 
 from ism.app.backups import BackupService
+from ism.app.orchestrator import ProductionConfig, ProductionOrchestrator
 from ism.app.wiring import Application
 from ism.domain.errors import StorageError
 from ism.domain.market import Company
+from ism.storage import SYSTEM
 
 
 def test_an_administrator_makes_and_lists_backups(client: TestClient, application: Application) -> None:
@@ -32,7 +35,7 @@ def test_a_backup_is_due_when_the_newest_is_older_than_the_interval(application:
     assert service.turn(now + timedelta(seconds=service.interval_s - 60)) is None
     assert service.turn(now + timedelta(seconds=service.interval_s + 60)) is not None
     assert len(service.list()) == 2
-    assert service.status()["state"] == "ok"
+    assert service.health()[0] == "ok"
 
 
 def test_the_loop_makes_one_and_stops(application: Application) -> None:
@@ -58,9 +61,9 @@ def test_a_failure_is_told_until_one_succeeds(application: Application, monkeypa
         broken.setattr(application.store, "dump", lambda folder: (_ for _ in ()).throw(StorageError("away")))
         with pytest.raises(StorageError):
             service.turn()
-    assert service.status()["state"] == "degraded"
+    assert service.health()[0] == "degraded"
     assert service.turn() is not None
-    assert service.status()["state"] == "ok"
+    assert service.health()[0] == "ok"
 
 
 def test_commands_back_up_restore_and_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,3 +102,29 @@ def test_a_key_is_rotated_by_command() -> None:
     made = json.loads(run("keys", "create", "robot", "--json").stdout)
     assert run("keys", "rotate", made["key_id"]).stdout.startswith("ism_")
     assert "was revoked" in run("keys", "rotate", made["key_id"], code=1).stderr
+
+
+def test_a_supervised_system_makes_backups_by_itself(application: Application) -> None:
+    orchestrator = ProductionOrchestrator(ProductionConfig(backup_interval=1), application=application)
+
+    async def until_there_is_one() -> str:
+        async with orchestrator:
+            for _ in range(600):
+                if await asyncio.to_thread(application.backups.list):
+                    break
+                await asyncio.sleep(0.05)
+            return str(orchestrator.get_system_status()["components"]["backup"]["state"])
+
+    assert asyncio.run(until_there_is_one()) == "ok"
+    assert application.backups.list()
+    assert application.store.audit.entries(limit=1)[0].actor == SYSTEM
+
+
+def test_the_system_page_lists_backups_for_administrators(client: TestClient, application: Application) -> None:
+    assert "There is none yet." in client.get("/panels/system/backups").text
+    made = application.backups.create()
+    assert made.name in client.get("/panels/system/backups").text
+    viewer = {"X-API-Key": application.auth.create("v", "viewer")[1]}
+    told = client.get("/panels/system/backups", headers=viewer).text
+    assert made.name not in told
+    assert "Administrators see the backups." in told

@@ -149,7 +149,7 @@ def test_get_system_status_as_printed(default_folder: Path, monkeypatch):
     status = asyncio.run(supervised())
     assert status["status"] == "running"
     assert list(status["components"]) == [
-        "matcher", "feedback", "fusion", "optimization", "retraining", "monitoring"
+        "matcher", "feedback", "fusion", "optimization", "retraining", "monitoring", "backup"
     ]  # fmt: skip
     assert {(each["state"], each["restarts"], each["circuit"]) for each in status["components"].values()} == {
         ("ok", 0, "closed")
@@ -181,7 +181,7 @@ def test_each_part_can_be_switched_off(monkeypatch):
 
     status, answer = asyncio.run(supervised())
     states = {name: each["state"] for name, each in status["components"].items()}
-    assert states.pop("matcher") == "ok"
+    assert states.pop("matcher") == states.pop("backup") == "ok"  # these two always run
     assert set(states.values()) == {"disabled"}
     assert set(answer["missing_engines"]) == {"gnn", "federated", "knowledge_graph"}
     assert set(answer["matches"][0]["engine_contributions"]) == {"matching"}

@@ -181,7 +181,27 @@ class Marketplace(_Part):
         return connector
 
 
-PARTS: tuple[type[_Part], ...] = (Matcher, Feedback, Fusion, Optimization, Retraining, Monitoring)
+class Backup(_Part):
+    """Backups at the interval. Checked by how the last one went."""
+
+    name: ClassVar[str] = "backup"
+    uses: ClassVar[tuple[str, ...]] = ("backup_interval",)
+
+    async def start(self) -> None:
+        """Make them at the interval that holds now."""
+        self.application.backups.interval_s = float(self.application.settings.backup_interval_s)
+        await aside(self.application.backups.start)
+
+    async def check(self) -> Health:
+        """Degraded while the last one failed: what else the system does goes on."""
+        return Health(*await aside(self.application.backups.health))
+
+    async def stop(self) -> None:
+        """End the loop."""
+        await aside(self.application.backups.stop)
+
+
+PARTS: tuple[type[_Part], ...] = (Matcher, Feedback, Fusion, Optimization, Retraining, Monitoring, Backup)
 
 
 def parts_of(application: Application) -> list[Component]:

@@ -156,16 +156,27 @@ def changes(asked: Asked) -> Panel:
 
 
 def backups(asked: Asked) -> Panel:
-    """What is kept besides the database itself."""
-    place = asked.application.store.location
+    """Those that there are, for those who may make and restore them."""
+    rows: list[Row] = (
+        [
+            {"at": datetime.fromisoformat(each.made_at), "file": each.name, "rows": each.rows, "bytes": each.size}
+            for each in asked.application.backups.list()
+        ]
+        if asked.may_manage
+        else []
+    )
     return Panel(
         "Backups",
-        (Column("at", "When", "time", "UTC"), Column("file", "File"), Column("bytes", "Size", "bytes")),
-        (),
-        Empty(
-            "This server makes no backups by itself.",
-            f"Everything is in {place}. Stop the server and copy it, or use the database's own tools (pg_dump).",
+        (
+            Column("at", "When", "time", "UTC"),
+            Column("file", "File"),
+            Column("rows", "Rows", "number"),
+            Column("bytes", "Size", "bytes"),
         ),
+        rows,
+        Empty("There is none yet.", "The first one is made within a minute of the start, or by `ism backup`.")
+        if asked.may_manage
+        else Empty("Administrators see the backups.", "Ask one of them, or sign in as one."),
         width=12,
     )
 
