@@ -1,8 +1,8 @@
 """A model's files in an S3-compatible bucket: Amazon's, MinIO's, or Supabase Storage.
 
-Supabase's address is ``https://PROJECT.storage.supabase.co/storage/v1/s3``; its path is signed like any other. Requests are
-signed as "AWS Signature Version 4" describes (Amazon S3 API reference); no library of theirs is needed for
-four plain calls. Addresses are path-style (``endpoint/bucket/key``), which all of them understand.
+Supabase's address is ``https://PROJECT.storage.supabase.co/storage/v1/s3``; its path is signed like any other.
+Requests are signed as "AWS Signature Version 4" describes (Amazon S3 API reference); no library of theirs is needed
+for four plain calls. Addresses are path-style (``endpoint/bucket/key``), which all of them understand.
 """
 
 from __future__ import annotations

@@ -6,12 +6,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from marketplace_fakes import Opened, market
-from postgrest_standin import RESET, Project, key_of
+from marketplace_fakes import Opened
+from marketplace_project import reset
+from postgrest_standin import Project, key_of
 
 from ism.settings import Settings
-
-SQL = Path(__file__).parents[2] / "deploy" / "supabase"
 
 
 @pytest.fixture(scope="session")
@@ -20,15 +19,6 @@ def database(postgres_server: str) -> str:
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute("CREATE DATABASE marketplace")
     return postgres_server.replace("/postgres?", "/marketplace?")
-
-
-def reset(database: str) -> None:
-    """The market and our tables as at the beginning."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(RESET)
-        connection.execute(market())
-        for name in ("updated_at.sql", "ism.sql"):
-            connection.execute((SQL / name).read_text())
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import reset
 from marketplace_fakes import STEEL
+from marketplace_project import reset
 from postgrest_standin import Project, key_of
 from pydantic import SecretStr
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import SQL, reset
 from marketplace_fakes import CEMENT, STEEL
+from marketplace_project import SQL, reset
 from postgrest_standin import Project
 from psycopg import errors
 
