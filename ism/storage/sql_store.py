@@ -21,6 +21,7 @@ from ism.storage.dump import Dump, check_postgres, check_sqlite, dump
 from ism.storage.feedback_sql import SqlFeedbackStore
 from ism.storage.fusion_sql import SqlFusionStore
 from ism.storage.judgement import Judgements
+from ism.storage.marketplace_sql import SqlMarketplaceStore
 from ism.storage.monitoring_sql import SqlMonitoringStore
 from ism.storage.retraining_sql import SqlRetrainingStore
 from ism.storage.rows import check_identifier, spec_of
@@ -40,6 +41,7 @@ class SqlStore(SqlFusionStore, Store):
         self._monitoring = SqlMonitoringStore(database)
         self._configuration = SqlConfigStore(database)
         self._audit = SqlAuditStore(database)
+        self._marketplace = SqlMarketplaceStore(database)
 
     def get(self, kind: type[T], identifier: str) -> T:
         with self._database.read() as connection:
@@ -149,6 +151,10 @@ class SqlStore(SqlFusionStore, Store):
     @property
     def configuration(self) -> SqlConfigStore:
         return self._configuration
+
+    @property
+    def marketplace(self) -> SqlMarketplaceStore:
+        return self._marketplace
 
     @property
     def retraining(self) -> SqlRetrainingStore:

@@ -20,6 +20,7 @@ from ism.app.http.routes import (
     judging,
     keys,
     market,
+    marketplace,
     matches,
     models,
     monitoring,
@@ -78,7 +79,7 @@ def create_app(application: Application, orchestrator: ProductionOrchestrator | 
         redirect_slashes=False,
     )
     app.state.application = application
-    _ = application.tokens  # a wrong SUPABASE_URL is told now, not to the first caller
+    _ = application.tokens, application.marketplace  # what cannot be used of it is told now, not to the first caller
     app.state.orchestrator = supervision
     app.state.flows = flows
     app.state.pulse = Pulse(partial(marks, application))
@@ -89,6 +90,7 @@ def create_app(application: Application, orchestrator: ProductionOrchestrator | 
         fusion,
         market,
         imports,
+        marketplace,
         optimizations,
         models,
         monitoring,
