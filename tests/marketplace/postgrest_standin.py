@@ -26,7 +26,10 @@ SECRET = "a-secret-of-the-project-for-tests-only"
 RESET = """
     do $$ begin
       if not exists (select 1 from pg_roles where rolname = 'anon') then
-        create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
+        create role anon nologin;
+      end if;
+      if not exists (select 1 from pg_roles where rolname = 'service_role') then
+        create role authenticated nologin; create role service_role nologin bypassrls;
       end if;
     end $$;
     drop schema if exists public cascade;
