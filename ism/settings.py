@@ -271,6 +271,39 @@ class Settings(BaseSettings):
     supabase_default_role: Literal["", "viewer", "operator", "admin", "service"] = Field(
         "", description="Role of Supabase users without app_metadata.ism_role; none when empty."
     )
+    supabase_service_role_key: SecretStr | None = Field(
+        None,
+        alias="SUPABASE_SERVICE_ROLE_KEY",
+        description="Key of the project's service role; with SUPABASE_URL it connects the marketplace.",
+    )
+    marketplace_enabled: bool = Field(
+        True, description="Whether a marketplace whose address and key are set is connected."
+    )
+    marketplace_mapping: Path | None = Field(
+        None, description="JSON file that says what the marketplace's tables and columns are called."
+    )
+    marketplace_interval_s: float = Field(
+        60.0, ge=1, le=MOST_INTERVAL_S, description="Time between two exchanges with the marketplace, in seconds."
+    )
+    marketplace_page_rows: int = Field(
+        500, ge=1, le=1000, description="Rows that one request to the marketplace reads or writes."
+    )
+    marketplace_request_s: float = Field(
+        30.0, gt=0, le=300, description="Longest wait for one answer of the marketplace, in seconds."
+    )
+    marketplace_run_s: float = Field(
+        300.0, ge=1, le=3600, description="Longest exchange with the marketplace, in seconds; the next one goes on."
+    )
+    marketplace_overlap_s: float = Field(
+        300.0, ge=0, description="How long a transaction of the marketplace may take until it is seen, in seconds."
+    )
+    marketplace_whole_hours: float = Field(
+        24.0, gt=0, description="Time between two comparisons with whole tables, which notice deletions, in hours."
+    )
+    marketplace_top: int = Field(20, ge=1, le=100, description="Receivers that are written for each offer.")
+    marketplace_match_days: float = Field(
+        7.0, gt=0, description="Days after which an offer that did not change is matched again."
+    )
     backup_interval_s: int = Field(
         3600, ge=1, le=MOST_INTERVAL_S, description="Time between two backups of a server, in seconds."
     )
@@ -285,7 +318,18 @@ class Settings(BaseSettings):
         None, description="Folder of backups, best on another disk; 'backups' in data_dir when unset."
     )
 
-    @field_validator("gnn_api_key", "deepseek_api_key", "supabase_url", mode="before")
+    @property
+    def connects_marketplace(self) -> bool:
+        """Whether address and key of a marketplace are set, and it is not switched off."""
+        given = self.supabase_url is not None and self.supabase_service_role_key is not None
+        return given and self.marketplace_enabled
+
+    @property
+    def starts_with_demo(self) -> bool:
+        """Whether a new store gets the demonstration market; beside a real one only where somebody asks for it."""
+        return self.demo_market and ("demo_market" in self.model_fields_set or not self.connects_marketplace)
+
+    @field_validator("gnn_api_key", "deepseek_api_key", "supabase_url", "supabase_service_role_key", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value

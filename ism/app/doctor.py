@@ -1,4 +1,4 @@
-"""Checks of what the system stands on: environment, data folder, database, model files, port, clock.
+"""Checks of what the system stands on: environment, data folder, database, models, marketplace, port, clock.
 
 Nothing is changed: a database is opened to be read, a port is tried and let go, and no folder is made.
 """
@@ -136,6 +136,27 @@ def model_files(settings: Settings) -> Finding:
     return Finding("model files", "ok", f"{', '.join(engines)} can be loaded; {checked} stored files are unchanged.")
 
 
+def marketplace(settings: Settings) -> Finding:
+    """Whether the marketplace that is set answers, and has the tables and columns of the mapping."""
+    if not settings.connects_marketplace:
+        return Finding("marketplace", "ok", "None is connected; everything stays here.")
+    from ism.app.marketplace.checking import check_mapping  # noqa: PLC0415 - only where one is set
+    from ism.app.marketplace.mapping import load_mapping  # noqa: PLC0415 - as above
+    from ism.app.marketplace.postgrest import PostgRest  # noqa: PLC0415 - as above
+
+    client = PostgRest(settings.model_copy(update={"marketplace_request_s": _WAIT_S}))
+    try:
+        found = check_mapping(client, load_mapping(settings.marketplace_mapping))
+    except IsmError as error:
+        return Finding("marketplace", "failed", str(error), "docs/supabase.md goes through it step by step.")
+    finally:
+        client.close()
+    notes = found.notes()
+    if notes:
+        return Finding("marketplace", "warning", notes[0], "Run deploy/supabase/updated_at.sql in the project.")
+    return Finding("marketplace", "ok", f"{', '.join(found.tables)} fit the mapping.")
+
+
 def port(settings: Settings) -> Finding:
     """Whether the port is free, or our own server answers at it."""
     from ism.app.record import read_record  # noqa: PLC0415 - only where it is asked
@@ -180,6 +201,7 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "data folder": data_folder,
     "database": database,
     "model files": model_files,
+    "marketplace": marketplace,
     "port": port,
     "clock": clock,
 }

@@ -48,6 +48,24 @@ class _Keys:
     fetched: float  # monotonic seconds
 
 
+def project_url(settings: Settings) -> str:
+    """The project's address without a slash at its end.
+
+    Raises:
+        ConfigurationError: it is not https, and not of this machine; or it is no address alone.
+    """
+    url = (settings.supabase_url or "").rstrip("/")
+    try:
+        parts = urlsplit(url)
+        host, bare = parts.hostname or "", not (parts.username or parts.password or parts.query or parts.fragment)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        host, bare = "", False
+    if host and bare and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
+        return url
+    raise ConfigurationError("SUPABASE_URL: give the project's https address, such as https://abc.supabase.co.")
+
+
 class SupabaseTokens:
     """Checks tokens of one project; threads may share it.
 
@@ -59,11 +77,7 @@ class SupabaseTokens:
     """
 
     def __init__(self, settings: Settings) -> None:
-        url = (settings.supabase_url or "").rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
-            raise ConfigurationError("SUPABASE_URL: give the project's https address, such as https://abc.supabase.co.")
-        self._issuer = f"{url}/auth/v1"
+        self._issuer = f"{project_url(settings)}/auth/v1"
         self._audience, self._default_role = settings.supabase_audience, settings.supabase_default_role
         self._lock = threading.Lock()
         self._keys = _Keys({}, -STALE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -25,6 +26,7 @@ from ism.storage.lead import SOLE, Lead, Leader, SoleLead
 
 if TYPE_CHECKING:
     from ism.app.backups import BackupService
+    from ism.app.marketplace.connector import MarketplaceConnector
     from ism.app.monitoring import Monitoring
     from ism.app.narrative import Narrator
     from ism.app.retraining import Retraining
@@ -109,6 +111,7 @@ class Application:
         self.feedback.lead = self.lead
         self.feedback.follow = self._teach
         self._make_matcher = make_matcher
+        self._clock = clock
         self._matcher: Matcher | None = None
         self._made: Matcher | None = None  # perhaps still starting
         self._failure: str | None = None
@@ -214,7 +217,7 @@ class Application:
                 return
             started = time.perf_counter()
             try:
-                if self.settings.demo_market:
+                if self.settings.starts_with_demo:
                     from ism.data.demo import start_market  # noqa: PLC0415 - only where something is started
 
                     start_market(self.store)
@@ -320,6 +323,26 @@ class Application:
         return service
 
     @cached_property
+    def marketplace(self) -> MarketplaceConnector | None:
+        """Exchanges data with the marketplace that is set; by itself after its `start`."""
+        if not self.settings.connects_marketplace:
+            return None
+        from ism.app.marketplace.connector import MarketplaceConnector  # noqa: PLC0415 - only where one is set
+        from ism.app.marketplace.exchange import Surroundings  # noqa: PLC0415 - as above
+
+        around = Surroundings(
+            self.settings,
+            self.store,
+            lambda events: asyncio.run(self.feedback.ingest_batch(events)),
+            lambda: self.feedback.is_open,
+            self.match,
+            self.offer_of,
+            lambda: self.is_warm,
+            self._clock,
+        )
+        return MarketplaceConnector(around)
+
+    @cached_property
     def monitoring(self) -> Monitoring:
         """Measurements, alerts and what the dashboard shows; `Monitoring.collector` measures once it was started."""
         from ism.app.monitoring import Monitoring  # noqa: PLC0415 - numpy only where something is served
@@ -421,6 +444,9 @@ class Application:
             self.monitoring.close()
         if "backups" in self.__dict__:
             self.backups.stop()
+        marketplace = self.__dict__.get("marketplace")
+        if marketplace is not None:
+            marketplace.stop()
         self.feedback.close()
         self.encoder.close()
         self.store.close()

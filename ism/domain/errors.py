@@ -118,6 +118,10 @@ class ConfigurationError(IsmError):
     """A setting cannot be used."""
 
 
+class MarketplaceError(IsmError):
+    """The marketplace does not answer, or refuses what was asked; try again later."""
+
+
 def _shown(value: object, limit: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

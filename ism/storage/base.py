@@ -17,6 +17,7 @@ from ism.storage.config_base import ConfigStore
 from ism.storage.feedback import FeedbackStore
 from ism.storage.fusion_base import FusionStore
 from ism.storage.lease_base import LeaseStore
+from ism.storage.marketplace_base import MarketplaceStore
 from ism.storage.monitoring_base import MonitoringStore
 from ism.storage.retraining_base import RetrainingStore
 
@@ -231,6 +232,11 @@ class Store(FusionStore, ABC):
     @abstractmethod
     def configuration(self) -> ConfigStore:
         """Versions of the production configuration."""
+
+    @property
+    @abstractmethod
+    def marketplace(self) -> MarketplaceStore:
+        """What the connector of a marketplace asks."""
 
     @property
     @abstractmethod

@@ -37,6 +37,12 @@ def begin_market_write(connection: Connection) -> None:
         raise StorageError(f"{counter.name}: the row {schema.MARKET_COUNTER!r} is missing. Restore a backup.")
 
 
+def queue_up(connection: Connection) -> None:
+    """Wait for other market writes as one does, and change nothing."""
+    counter = schema.counter.c
+    connection.execute(select(counter.value).where(counter.name == schema.MARKET_COUNTER).with_for_update())
+
+
 def generation(connection: Connection) -> int:
     """The generation that this transaction sees."""
     value = connection.scalar(select(schema.counter.c.value).where(schema.counter.c.name == schema.MARKET_COUNTER))

@@ -1,7 +1,8 @@
 """A model's files in an S3-compatible bucket: Amazon's, MinIO's, or Supabase Storage.
 
-Requests are signed as "AWS Signature Version 4" describes (Amazon S3 API reference); no library of theirs is needed for
-four plain calls. Addresses are path-style (``endpoint/bucket/key``), which all of them understand.
+Supabase's address is ``https://PROJECT.storage.supabase.co/storage/v1/s3``; its path is signed like any other.
+Requests are signed as "AWS Signature Version 4" describes (Amazon S3 API reference); no library of theirs is needed
+for four plain calls. Addresses are path-style (``endpoint/bucket/key``), which all of them understand.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ class S3Blobs:
             answer = self._client.request(method, url, content=data, headers=signed(method, url, data, self._bucket))
         except httpx.HTTPError as error:
             raise ArtifactError(f"{path}: the bucket cannot be reached ({type(error).__name__}). Try again.") from error
+        if answer.status_code == 404 and (method == "PUT" or path.startswith("?")):
+            raise ArtifactError(f"{self._bucket.name}: there is no such bucket. Make it, private, or name another.")
         if answer.status_code == 404:
             raise ArtifactError(f"{path.rpartition('/')[2]}: the file is missing. Restore it from a backup.")
         if answer.is_error:

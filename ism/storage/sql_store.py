@@ -22,6 +22,7 @@ from ism.storage.feedback_sql import SqlFeedbackStore
 from ism.storage.fusion_sql import SqlFusionStore
 from ism.storage.judgement import Judgements
 from ism.storage.lease_sql import SqlLeaseStore
+from ism.storage.marketplace_sql import SqlMarketplaceStore
 from ism.storage.monitoring_sql import SqlMonitoringStore
 from ism.storage.retraining_sql import SqlRetrainingStore
 from ism.storage.rows import check_identifier, spec_of
@@ -42,6 +43,7 @@ class SqlStore(SqlFusionStore, Store):
         self._configuration = SqlConfigStore(database)
         self._audit = SqlAuditStore(database)
         self._leases = SqlLeaseStore(database)
+        self._marketplace = SqlMarketplaceStore(database)
 
     def get(self, kind: type[T], identifier: str) -> T:
         with self._database.read() as connection:
@@ -155,6 +157,10 @@ class SqlStore(SqlFusionStore, Store):
     @property
     def configuration(self) -> SqlConfigStore:
         return self._configuration
+
+    @property
+    def marketplace(self) -> SqlMarketplaceStore:
+        return self._marketplace
 
     @property
     def retraining(self) -> SqlRetrainingStore:

@@ -21,7 +21,7 @@ def market_snapshot(settings: Settings) -> Snapshot:
     encoder = CachedEncoder(text_encoder(settings.text_model), settings.data_dir / "cache" / "vectors.sqlite3")
     try:
         with open_store(settings) as store:
-            if settings.demo_market:
+            if settings.starts_with_demo:
                 start_market(store)
             built = read_market(store, encoder)
     finally:

@@ -90,6 +90,8 @@ TABLE = [
         PATCH /api/listings/{listing_id:path}
         DELETE /api/listings/{listing_id:path}
         POST /api/import
+        GET /api/marketplace
+        POST /api/marketplace/sync
         GET /api/feedback
         POST /api/feedback
         POST /api/feedback/batch

@@ -15,6 +15,7 @@ GIVEN = {
     "admin_key": ADMIN_KEY,
     "GNN_API_KEY": "secret-of-the-engines",
     "DEEPSEEK_API_KEY": "secret-of-the-model",
+    "SUPABASE_SERVICE_ROLE_KEY": "secret-of-the-service-role",
     "alert_webhook_url": "https://hooks.example.invalid/secret-of-the-hook",
     "alert_smtp_password": "secret-of-the-post",
     "artifact_secret": "secret-of-the-bucket",

@@ -51,7 +51,10 @@ class MemoryBucket:
         if request.headers["authorization"] != wanted:
             return httpx.Response(403)
         parts = urlsplit(str(request.url))
-        key = parts.path.removeprefix(f"/{self._bucket.name}").removeprefix("/")
+        home = f"{urlsplit(self._bucket.endpoint).path}/{self._bucket.name}"
+        if not parts.path.startswith(home):
+            return httpx.Response(404)  # no such bucket
+        key = parts.path.removeprefix(home).removeprefix("/")
         if request.method == "PUT":
             self.objects[key] = request.content
         elif request.method == "DELETE":
@@ -118,3 +121,23 @@ def test_wrong_keys_and_a_bucket_that_is_away_are_told_apart(bucket, memory):
         S3Blobs(replace(bucket, secret="wrong"), client).put(b"{}")
     with pytest.raises(ArtifactError, match="cannot be reached"):
         S3Blobs(bucket).put(b"{}")
+
+
+def test_supabase_s_address_has_a_path_which_is_signed():
+    """As its settings show it under Storage, S3 connection."""
+    project = Bucket("https://abc.storage.supabase.co/storage/v1/s3", "ism", "eu-central-1", "key", "secret")
+    memory = MemoryBucket(project)
+    blobs = S3Blobs(project, httpx.Client(transport=httpx.MockTransport(memory)))
+    digest = blobs.put(b"{}")
+    assert list(memory.objects) == [f"ism/models/{digest}"]
+    assert (blobs.get(digest), list(blobs.digests())) == (b"{}", [digest])
+
+
+def test_a_bucket_that_does_not_exist_is_told_from_a_file_that_is_missing(bucket, memory):
+    from dataclasses import replace
+
+    other = S3Blobs(replace(bucket, name="other"), httpx.Client(transport=httpx.MockTransport(memory)))
+    with pytest.raises(ArtifactError, match="no such bucket"):
+        other.put(b"{}")
+    with pytest.raises(ArtifactError, match="no such bucket"):
+        list(other.digests())

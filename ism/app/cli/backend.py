@@ -79,6 +79,10 @@ class Backend(Protocol):
         """Those that there are."""
         ...
 
+    def sync(self, wanted: Json) -> Json:
+        """Body and answer of ``POST /api/marketplace/sync``."""
+        ...
+
     @property
     def feedback(self) -> FeedbackBackend:
         """What happened after matches."""
@@ -230,6 +234,10 @@ class ServerBackend:
         """Those that there are."""
         return cast("list[Json]", self._json("GET", "/api/backups")["backups"])
 
+    def sync(self, wanted: Json) -> Json:
+        """Body and answer of ``POST /api/marketplace/sync``."""
+        return self._json("POST", "/api/marketplace/sync", json=wanted)
+
     @property
     def feedback(self) -> FeedbackBackend:
         """What happened after matches."""
@@ -379,6 +387,12 @@ class FolderBackend:
     def list_backups(self) -> list[Json]:
         """Those that there are."""
         return [asdict(backup) for backup in self._application.backups.list()]
+
+    def sync(self, wanted: Json) -> Json:
+        """Body and answer of ``POST /api/marketplace/sync``."""
+        from ism.app.http.routes.marketplace import ExchangeRequest, exchange  # noqa: PLC0415 - only where no server runs
+
+        return exchange(self._application, ExchangeRequest.model_validate(wanted))
 
     @property
     def feedback(self) -> FeedbackBackend:

@@ -170,6 +170,25 @@ def import_(
 
 
 @app.command()
+def sync(
+    check: Annotated[bool, typer.Option("--check", help="Only see whether tables and columns fit.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Read whole tables, whatever changed.")] = False,
+    allow_deletions: Annotated[
+        bool, typer.Option("--allow-deletions", help="Remove what was deleted there, even if it is more than half.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Exchange with the marketplace's tables on Supabase, once."""
+    from ism.app.cli import sync as run  # noqa: PLC0415 - not for `--help`
+
+    if check:
+        run.check(data_dir, as_json)
+    else:
+        run.sync(whole, allow_deletions, data_dir, as_json)
+
+
+@app.command()
 def template(
     kind: Annotated[TableKind, typer.Argument(help="companies, listings or exchanges.")],
     xlsx: Annotated[bool, typer.Option("--xlsx", help="Write XLSX, with a sheet that explains the columns.")] = False,

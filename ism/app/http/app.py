@@ -21,6 +21,7 @@ from ism.app.http.routes import (
     judging,
     keys,
     market,
+    marketplace,
     matches,
     models,
     monitoring,
@@ -79,7 +80,7 @@ def create_app(application: Application, orchestrator: ProductionOrchestrator | 
         redirect_slashes=False,
     )
     app.state.application = application
-    _ = application.tokens  # a wrong SUPABASE_URL is told now, not to the first caller
+    _ = application.tokens, application.marketplace  # what cannot be used of it is told now, not to the first caller
     app.state.orchestrator = supervision
     app.state.flows = flows
     app.state.pulse = Pulse(partial(marks, application))
@@ -90,6 +91,7 @@ def create_app(application: Application, orchestrator: ProductionOrchestrator | 
         fusion,
         market,
         imports,
+        marketplace,
         optimizations,
         models,
         monitoring,

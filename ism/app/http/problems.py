@@ -23,6 +23,7 @@ from ism.domain.errors import (
     ImportRefusedError,
     InvalidInputError,
     IsmError,
+    MarketplaceError,
     NotFoundError,
     StorageError,
     StorageFullError,
@@ -166,7 +167,7 @@ def of_error(error: IsmError) -> Response:
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return problem_response(status, str(error))
-    if isinstance(error, EngineError | StorageError | BackupError):
+    if isinstance(error, EngineError | StorageError | BackupError | MarketplaceError):
         return problem_response(503, str(error), headers={"Retry-After": "5"})
     return problem_response(500, "The server is set up wrongly; its log says more.")
 

@@ -40,6 +40,7 @@ class Component(ABC):
         needs: names of components that work before this one begins, and end after it. Those that are switched off do
             not count.
         switch: the field of `ProductionConfig` that switches it; None where it always runs.
+        optional: whether matches are answered without it, though nothing switches it.
         uses: fields whose change makes it begin again.
         start_limit_s, check_limit_s, stop_limit_s: how long each may take, in seconds.
     """
@@ -47,10 +48,16 @@ class Component(ABC):
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
     switch: ClassVar[str | None] = None
+    optional: ClassVar[bool] = False
     uses: ClassVar[tuple[str, ...]] = ()
     start_limit_s: ClassVar[float] = 30.0
     check_limit_s: ClassVar[float] = 30.0
     stop_limit_s: ClassVar[float] = 15.0
+
+    @property
+    def needed(self) -> bool:
+        """Whether nothing is answered without it."""
+        return self.switch is None and not self.optional
 
     @abstractmethod
     async def start(self) -> None:

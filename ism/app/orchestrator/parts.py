@@ -6,9 +6,10 @@ import threading
 from typing import TYPE_CHECKING, ClassVar
 
 from ism.app.orchestrator.component import Component, Health, aside
-from ism.domain.errors import EngineError
+from ism.domain.errors import ConfigurationError, EngineError
 
 if TYPE_CHECKING:
+    from ism.app.marketplace.connector import MarketplaceConnector
     from ism.app.wiring import Application
 
 
@@ -150,6 +151,36 @@ class Monitoring(_Part):
         await aside(self.application.monitoring.collector.stop)
 
 
+class Marketplace(_Part):
+    """Exchanges with the marketplace's own tables, where one is set. Checked by what became of the last one."""
+
+    name: ClassVar[str] = "marketplace"
+    needs: ClassVar[tuple[str, ...]] = ("feedback",)
+    optional: ClassVar[bool] = True
+    start_limit_s: ClassVar[float] = 120.0  # several questions to a server elsewhere, each with its tries
+
+    async def start(self) -> None:
+        """Compare the mapping with the tables, then exchange at the interval."""
+        await aside(self._connector.check)
+        self._connector.start()
+
+    async def check(self) -> Health:
+        """Whether exchanges end well; degraded while they do not: another start would not help."""
+        well, detail = await aside(self._connector.probe)
+        return Health("ok" if well else "degraded", detail)
+
+    async def stop(self) -> None:
+        """End the exchange that is under way; the next start carries it on."""
+        await aside(self._connector.stop)
+
+    @property
+    def _connector(self) -> MarketplaceConnector:
+        connector = self.application.marketplace
+        if connector is None:
+            raise ConfigurationError("SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY: set both to connect a marketplace.")
+        return connector
+
+
 class Backup(_Part):
     """Backups at the interval. Checked by how the last one went."""
 
@@ -175,4 +206,5 @@ PARTS: tuple[type[_Part], ...] = (Matcher, Feedback, Fusion, Optimization, Retra
 
 def parts_of(application: Application) -> list[Component]:
     """All parts, those first that others need."""
-    return [part(application) for part in PARTS]
+    parts = PARTS if application.marketplace is None else (*PARTS, Marketplace)
+    return [part(application) for part in parts]

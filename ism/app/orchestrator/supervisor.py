@@ -125,7 +125,7 @@ class Supervisor:
         """How every component is.
 
         Returns:
-            name -> ``needs``, ``needed`` (whether it cannot be switched off),
+            name -> ``needs``, ``needed`` (whether nothing is answered without it),
             ``state`` (``ok``, ``degraded``, ``starting``, ``waiting`` for what it needs, ``restarting``,
             ``down`` while its circuit is open, ``disabled``, ``stopped``), ``detail``, ``failures`` and ``restarts``
             since the start, ``circuit``, ``last_error``, ``last_check`` (ISO 8601, UTC), ``next_attempt_s`` (s).
@@ -136,7 +136,7 @@ class Supervisor:
                 "state": each.state,
                 "detail": each.detail,
                 "needs": list(each.component.needs),
-                "needed": each.component.switch is None,
+                "needed": each.component.needed,
                 "failures": each.failures,
                 "restarts": each.restarts,
                 "circuit": each.breaker.circuit,
