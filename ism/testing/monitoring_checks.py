@@ -128,6 +128,7 @@ def check_jobs_are_counted_by_state(store: Store) -> None:
 MONITORING_CHECKS: tuple[StoreCheck, ...] = (
     check_points_are_rolled_up,
     check_a_turn_may_be_repeated,
+    check_points_of_several_processes_merge,
     check_old_points_go,
     check_names_by_prefix,
     check_one_open_alert_per_cause,
