@@ -22,10 +22,11 @@ def promote_forever(place: str, folder: str, told: Connection) -> None:
         registry = registry_on(store, Path(folder))
         versions = registry.versions("matching")
         told.send("ready")
-        number = registry.deployment("matching").generation
         while True:
-            version = versions[number % len(versions)]
-            if number % 3 == 0:
+            seen = registry.deployment("matching")
+            version = versions[(seen.generation + 1) % len(versions)]
+            if seen.challenger is not None:  # the canary of a process that was killed is carried on
+                version = registry.find("matching", seen.challenger)
+            elif seen.generation % 3 == 0:
                 registry.canary(version, 0.1, "test", "tried")
-            told.send(str(registry.promote(version, "test", f"promotion {number}").generation))
-            number += 1
+            told.send(str(registry.promote(version, "test", f"promotion {seen.generation}").generation))
