@@ -86,8 +86,8 @@ class FeedbackLoop:
         with self._turning:
             judged = self.judge.judge_batch() if one_batch else self.judge.judge()
             decisions = tuple(self.triggering.evaluate())
-            delivers = self.deliver is not None and self.lead.leads  # no request is worked off by two
-            delivered = self.triggering.deliver(self.deliver) if delivers and self.deliver is not None else 0
+            deliver = self.deliver if self.lead.leads else None  # no request is worked off by two
+            delivered = self.triggering.deliver(deliver) if deliver is not None else 0
             return Turn(judged, decisions, delivered, self._followed(judged))
 
     def _followed(self, judged: Judged) -> int:
@@ -136,9 +136,9 @@ class FeedbackLoop:
             self._thread = None
 
     def _run(self, every: float) -> None:
-        due, rest = time.monotonic(), every
+        due = time.monotonic()
         while not self._stop.is_set():
-            began = time.monotonic()
+            began, rest = time.monotonic(), every
             try:
                 with self.lead.term() as mine:
                     if mine and began >= due:
@@ -146,8 +146,8 @@ class FeedbackLoop:
                         due = time.monotonic() + _IDLE
                     elif mine:
                         self.catch_up(one_batch=True)
-                took = time.monotonic() - began
-                rest = min(every, _REST * took) if self._waiting() >= BATCH else every
+                if mine and self._waiting() >= BATCH:
+                    rest = min(every, _REST * (time.monotonic() - began))
                 self.failure = None
             except IsmError as error:  # the store may be away; the next turn goes on where this one stopped
                 self.failure = str(error)

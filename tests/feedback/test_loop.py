@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 import numpy as np
@@ -10,6 +11,7 @@ from judging import DAY, START
 
 from ism.domain.errors import StorageError
 from ism.domain.market import Recommendation
+from ism.feedback.judge import BATCH
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
 from ism.settings import Settings
 from ism.storage import open_sqlite
@@ -97,3 +99,27 @@ def test_the_thread_goes_on_after_a_failure(tmp_path, monkeypatch):
         loop.stop()
         loop.stop()
         assert len(turns) >= 3
+
+
+def test_who_does_not_lead_rests_however_much_waits(orchestrator):
+    asked = []
+
+    class Follower:
+        leads = False
+
+        @contextmanager
+        def term(self):
+            asked.append(1)
+            yield False
+
+    asyncio.run(orchestrator.ingest_batch([RATING] * BATCH))
+    loop = orchestrator.loop
+    loop.lead = Follower()
+    loop.start(every=60.0)
+    deadline = time.monotonic() + 10
+    while not asked and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)  # thousands of turns, if it did not rest
+    loop.stop()
+    assert len(asked) == 1
+    assert loop.status()["judged_sequence"] == 0  # what waits is left to who leads
