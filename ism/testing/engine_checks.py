@@ -66,7 +66,9 @@ def check_deterministic(make: MakeEngine, encoder: TextEncoder) -> None:
     first = all_scores(engine, case)
     expect("asked again, an engine answers the same", np.array_equal(all_scores(engine, case), first))
     expect("a twin answers the same", np.array_equal(all_scores(twin, case), first))
-    engine.fit(other.snapshot, None, 1)
+    for before in (other.snapshot, one_class(case)):
+        engine.fit(before, None, 1)
+        all_scores(engine, case)  # what an engine keeps of a market must not outlive the fit either
     engine.fit(case.snapshot, None, 0)
     expect("a fit leaves nothing of the fit before", np.array_equal(all_scores(engine, case), first))
 

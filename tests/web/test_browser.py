@@ -109,16 +109,19 @@ def test_every_panel_can_be_taken_along_as_csv_json_and_png(browser: Browser, si
     with signed_in(browser, site, accept_downloads=True) as page:
         for path in BOARDS:
             visit(page, site, path)
-            for panel in page.query_selector_all(".panel:has(.export)"):
-                panel.query_selector(".export summary").click()
+            names = [panel.get_attribute("id") for panel in page.query_selector_all(".panel:has(.export)")]
+            assert names
+            for name in names:
+                panel = page.locator(f"#{name}")  # found anew at each step: the page may just have drawn it again
+                panel.locator(".export summary").click()
                 with page.expect_download() as download:
-                    panel.query_selector("[data-png]").click()
+                    panel.locator("[data-png]").click()
                 picture = tmp_path / "picture.png"
                 download.value.save_as(picture)
                 assert picture.read_bytes().startswith(b"\x89PNG")
-                for link in panel.query_selector_all(".export a"):
-                    answer = page.request.get(site.url + link.get_attribute("href"))
-                    assert answer.ok
+                links = [link.get_attribute("href") for link in panel.locator(".export a").all()]
+                assert links
+                assert all(page.request.get(site.url + link).ok for link in links)
         assert not site.complaints
 
 

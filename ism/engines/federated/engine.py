@@ -84,6 +84,7 @@ class FederatedEngine(Engine):
         count = int(given.pop("sites"))
         plan = Plan.of(given)
         bins = bins_of_market(snapshot.market)
+        self._places = weakref.WeakKeyDictionary()  # of the bins of the fit before
         if not len(snapshot.market.precedents):
             nothing = {"plan": plan.as_config(), "privacy": ledger(0.0, plan.clip, 0, 0.0).as_json(), "rounds": []}
             self._bins, self._parameters, self._report = bins, Parameters.initial(bins), nothing

@@ -1,7 +1,6 @@
 """A Flower grid in one process: the same apps and strategies as between SuperLink and SuperNodes, without a network.
 
-Flower's own simulation needs ray (a further 215 MB). Every site runs in a thread of its own; whoever has not answered
-when the time is up has no reply, as on a real network.
+Flower's own simulation needs ray (a further 215 MB).
 """
 
 from __future__ import annotations
@@ -22,10 +21,13 @@ class LocalGrid(Grid):
 
     Args:
         apps: node number -> app and the context it keeps.
+        at_once: every site runs in a thread of its own, and whoever has not answered when the time is up has no reply,
+            as on a real network. Otherwise sites run one after another and are waited for, so that what is learnt
+            depends neither on the machine's load nor on the order in which threads run.
     """
 
-    def __init__(self, apps: Mapping[int, tuple[ClientApp, Context]]) -> None:
-        self._apps = dict(apps)
+    def __init__(self, apps: Mapping[int, tuple[ClientApp, Context]], *, at_once: bool) -> None:
+        self._apps, self._at_once = dict(apps), at_once
         self._replies: dict[str, Message] = {}
 
     def set_run(self, run: object) -> None:
@@ -59,7 +61,7 @@ class LocalGrid(Grid):
         return [self._replies.pop(name) for name in message_ids if name in self._replies]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Replies in the order of the messages, of those who answer within ``timeout`` seconds."""
+        """Replies in the order of the messages, of those who answer within ``timeout`` seconds where sites run at once."""
         sent, answers = list(messages), dict[int, Message]()
 
         def ask(number: int, message: Message) -> None:
@@ -69,6 +71,10 @@ class LocalGrid(Grid):
             except Exception as error:  # noqa: BLE001 - a site may fail in any way; the others go on
                 answers[number] = Message(Error(_FAILED, f"{type(error).__name__}: {error}"), reply_to=message)
 
+        if not self._at_once:
+            for number, message in enumerate(sent):
+                ask(number, message)
+            return [answers[number] for number in range(len(sent))]
         threads = [
             threading.Thread(target=ask, args=(number, message), daemon=True) for number, message in enumerate(sent)
         ]

@@ -44,7 +44,7 @@ def run_apps(participants: Sequence[Participant], bins: Bins, plan: Plan) -> Tra
     nodes = {number: (app, Context(1, number, {}, RecordDict(), {})) for number in range(1, len(participants) + 1)}
     found: list[Trained] = []
     server = server_app(lambda _: bins, lambda _: plan, lambda trained, _: found.append(trained))
-    server(LocalGrid(nodes), Context(1, 0, {}, RecordDict(), {}))
+    server(LocalGrid(nodes, at_once=False), Context(1, 0, {}, RecordDict(), {}))
     return found[0]
 
 

@@ -38,7 +38,7 @@ def grid_with(last_app=None) -> LocalGrid:
     apps = {number: (honest, Context(1, number, {}, RecordDict(), {})) for number in range(1, 5)}
     if last_app is not None:
         apps[4] = (last_app, apps[4][1])
-    return LocalGrid(apps)
+    return LocalGrid(apps, at_once=True)
 
 
 def rank_of_best(trained: Trained) -> int:

@@ -66,7 +66,8 @@ def test_the_server_learns_the_average_and_nothing_else():
     logging.getLogger("flwr").setLevel(logging.ERROR)
     start = Parameters.initial(BINS)
     app = ClientApp(client_fn=lambda context: SiteClient(context.node_id - 1).to_client(), mods=[secaggplus_mod])
-    grid = RecordingGrid({n: (app, Context(1, n, {}, RecordDict(), {})) for n in range(1, len(SITES) + 1)})
+    sites = {n: (app, Context(1, n, {}, RecordDict(), {})) for n in range(1, len(SITES) + 1)}
+    grid = RecordingGrid(sites, at_once=True)
     strategy = Kept(
         initial_parameters=ndarrays_to_parameters([start.factors, start.pair]),
         fraction_evaluate=0.0,
