@@ -61,7 +61,7 @@ class LocalGrid(Grid):
         return [self._replies.pop(name) for name in message_ids if name in self._replies]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Replies in the order of the messages, of those who answer within ``timeout`` seconds where sites run at once."""
+        """Replies in the order of the messages; of those in time (``timeout``, seconds) where all run at once."""
         sent, answers = list(messages), dict[int, Message]()
 
         def ask(number: int, message: Message) -> None:
