@@ -235,6 +235,7 @@ PAGE = Page(
         "serving": serving,
         "accuracy": service.accuracy,
         "measured": service.measured,
+        "use": service.use,
         "quality": quality,
         "gate": gate,
         "versions": versions,

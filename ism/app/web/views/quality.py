@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ism.app.phrases import engine_label
 from ism.app.web import charts
@@ -72,52 +71,79 @@ def promotions(asked: Asked, model: str) -> list[charts.Mark]:
 
 
 def measured(asked: Asked) -> Panel:
-    """Every model at its last measurement."""
-    board = asked.application.monitoring.dashboard
-    latest = board.latest()
-    rows: list[Row] = [] if not any(name.startswith("model.") for name in latest) else [
-        _row(asked, model, latest) for model in board.models()
-    ]  # fmt: skip
+    """How good every model was at its last measurement."""
     return Panel(
-        "Measured now",
+        "Quality now",
         (Column("model", "Model"), Column("accuracy", "nDCG@10", "number"), Column("interval", "95 %", "code"),
          Column("n", "n", "number"), Column("estimate", "Expected", "number"),
          Column("calibration", "Calibration", "share"), Column("coverage", "Coverage", "share"),
-         Column("latency", "p95", "seconds"), Column("throughput", "Asked", "number", "1/h"),
-         Column("confidence", "Confidence", "share"), Column("rating", "Rating", "number", "1 to 5"),
-         Column("missing", "What is missing, and why")),
-        rows,
-        Empty("No model was measured in the last two hours.", "Models are measured once an hour, first a minute after "
-              "the start, unless ISM_MONITORING_ENABLED=false."),
-        note="n: requests that quality rests on. Calibration: how far probabilities lie from what came. p95: one "
-        "answer in twenty took longer in the last hour. Coverage: share of the labelled "
-        "recommendations that the model scored.",
+         Column("rating", "Rating", "number", "1 to 5"), Column("missing", "What is missing, and why")),
+        [_quality_of(asked, model, latest) for model, latest in _newest(asked)],
+        _UNMEASURED,
+        note="n: requests that quality rests on. Calibration: how far probabilities lie from what came. Coverage: "
+        "share of the labelled recommendations that the model scored.",
         topics=("metrics",),
         width=12,
     )  # fmt: skip
 
 
-def _row(asked: Asked, model: str, latest: Mapping[str, float]) -> dict[str, Any]:
-    def of(name: str) -> float | None:
-        return latest.get(f"model.{name}:{model}")
+def use(asked: Asked) -> Panel:
+    """How much every model was asked in the last hour, and how it answered."""
+    return Panel(
+        "Use in the last hour",
+        (Column("model", "Model"), Column("throughput", "Asked", "number", "1/h"), Column("latency", "p95", "seconds"),
+         Column("confidence", "Confidence", "share"), Column("missing", "What is missing, and why")),
+        [_use_of(asked, model, latest) for model, latest in _newest(asked)],
+        _UNMEASURED,
+        note="p95: one answer in twenty took longer.",
+        topics=("metrics",),
+        width=12,
+    )  # fmt: skip
 
-    low, high, throughput = of("low"), of("high"), of("throughput")
+
+_UNMEASURED = Empty(
+    "No model was measured in the last two hours.",
+    "Models are measured once an hour, first a minute after the start, unless ISM_MONITORING_ENABLED=false.",
+)
+
+
+def _newest(asked: Asked) -> list[tuple[str, Mapping[str, float]]]:
+    """Each model with the newest measurements of all; nothing where no model was measured."""
+    board = asked.application.monitoring.dashboard
+    latest = board.latest()
+    return [(model, latest) for model in board.models()] if any(name.startswith("model.") for name in latest) else []
+
+
+def _quality_of(asked: Asked, model: str, latest: Mapping[str, float]) -> Row:
+    fields = ("accuracy", "low", "high", "n", "estimate", "calibration", "coverage", "feedback_score")
+    of = {name: latest.get(f"model.{name}:{model}") for name in fields}
+    low, high = of["low"], of["high"]
     lacks = []
-    if of("accuracy") is None:
-        lacks.append(f"Quality: {of('n') or 0:.0f} of the {LEAST_REQUESTS} requests needed have good and bad labels.")
-    latency = latest.get("match_latency_p95_s") if model == FUSION else of("latency")
-    if latency is None:
-        lacks.append("Latency: nothing was asked for.")
-    if of("feedback_score") is None:
+    if of["accuracy"] is None:
+        lacks.append(f"Quality: {of['n'] or 0:.0f} of the {LEAST_REQUESTS} requests needed have good and bad labels.")
+    if of["feedback_score"] is None:
         lacks.append("Rating: none names it.")
     return {
-        "model": label_of(model), "accuracy": of("accuracy"),
-        "interval": None if low is None or high is None else f"{low:.2f} to {high:.2f}",
-        "n": of("n"), "estimate": of("estimate"), "calibration": of("calibration"), "coverage": of("coverage"),
-        "latency": latency, "throughput": None if throughput is None else 3600 * throughput,
-        "confidence": of("confidence"), "rating": of("feedback_score"), "missing": " ".join(lacks) or None,
-        LINKS: {"model": asked.address("/models", model=model) + "#panel-accuracy"},
+        **_row(asked, model, lacks),
+        "accuracy": of["accuracy"], "interval": None if low is None or high is None else f"{low:.2f} to {high:.2f}",
+        "n": of["n"], "estimate": of["estimate"], "calibration": of["calibration"], "coverage": of["coverage"],
+        "rating": of["feedback_score"],
     }  # fmt: skip
+
+
+def _use_of(asked: Asked, model: str, latest: Mapping[str, float]) -> Row:
+    latency = latest.get("match_latency_p95_s" if model == FUSION else f"model.latency:{model}")
+    throughput = latest.get(f"model.throughput:{model}")
+    return {
+        **_row(asked, model, ["Latency: nothing was asked for."] if latency is None else []),
+        "throughput": None if throughput is None else 3600 * throughput, "latency": latency,
+        "confidence": latest.get(f"model.confidence:{model}"),
+    }  # fmt: skip
+
+
+def _row(asked: Asked, model: str, lacks: list[str]) -> Row:
+    link = asked.address("/models", model=model) + "#panel-accuracy"
+    return {"model": label_of(model), "missing": " ".join(lacks) or None, LINKS: {"model": link}}
 
 
 def _of_what(name: str) -> str:
