@@ -62,11 +62,12 @@ class Embedding:
         """``[len(DISTANCES), n]``: ``ends.distance``, one measure after the other."""
         return np.ascontiguousarray(self.ends.distance.T)
 
-    def told(self, kind: str, precedent: int) -> Rows:
-        """Nodes of a type that a precedent speaks to; of ``taken``, the sectors of who took it."""
-        matrix = self.graph.about[kind] if kind != "taken" else self.graph.homes["sector"]
-        row = precedent if kind != "taken" else int(self.graph.about["receiver"].indices[precedent])
-        return row_nodes(matrix, row)
+    def told(self, kind: str, precedents: Rows) -> tuple[Rows, Rows]:
+        """Which of the precedents speaks to which node of a type; of ``taken``, the sectors of who took it."""
+        if kind == "taken":
+            takers = self.graph.about["receiver"].indices[precedents]
+            return row_entries(self.graph.homes["sector"], takers)[:2]
+        return row_entries(self.graph.about[kind], precedents)[:2]
 
 
 def embed(weights: Weights, market: Market, rules: RuleBook | None = None) -> Embedding:
@@ -95,6 +96,15 @@ def row_nodes(matrix: Matrix, row: int) -> Rows:
     return np.asarray(matrix.indices[matrix.indptr[row] : matrix.indptr[row + 1]], dtype=np.intp)
 
 
+def row_entries(matrix: Matrix, rows: Rows) -> tuple[Rows, Rows, Floats]:
+    """Of some rows, all that is stored: place of the row in ``rows``, column, and value."""
+    starts = matrix.indptr[rows].astype(np.intp)
+    counts = matrix.indptr[rows + 1] - starts
+    which = np.repeat(np.arange(len(rows), dtype=np.intp), counts)
+    at = np.arange(len(which)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
+    return which, matrix.indices[at].astype(np.intp), matrix.data[at]
+
+
 def probability(weights: Weights, utility: Floats | npt.NDArray[np.float64]) -> Floats:
     """Scores in 0..1 of utilities: one half where the receivers that took an offer lay on average."""
     return np.asarray(1.0 / (1.0 + np.exp(np.clip(weights["offset"] - utility, -80.0, 80.0))), dtype=np.float32)
@@ -110,7 +120,7 @@ def embed_offers(weights: Weights, market: Embedding, offers: OfferNodes) -> End
 
 def utilities(weights: Weights, market: Embedding, offers: OfferArrays, rows: Rows | None = None) -> Floats:
     """``[q, n]`` how much each offer and receiver belong together, on the scale of a logit."""
-    asked, home = _asked(weights, market, offers), market.ends
+    asked, home = asked_of(weights, market, offers), market.ends
     product, bias = (home.product, home.bias) if rows is None else (home.product[rows], home.bias[rows])
     turned = market.turned_distance if rows is None else market.turned_distance[:, rows]
     out = np.asarray(asked.ends.product @ product.T + bias, dtype=np.float32)
@@ -126,30 +136,33 @@ def utilities(weights: Weights, market: Embedding, offers: OfferArrays, rows: Ro
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What the network says of offers in a market, before any receiver is looked at.
 
     Attributes:
         market, offers: what it is about; the market is held weakly: a thread that rests must not keep an old one alive.
+        joined: the offers as nodes.
         ends: the offers' last layer.
         paths: `PathCounts.weighed`.
     """
 
     market: weakref.ref[Embedding]
     offers: tuple[bytes, ...]
+    joined: OfferNodes
     ends: Ends
     paths: Floats
 
 
-_last = threading.local()  # an offer is proposed for and then scored: each thread keeps its last answer
+_last = threading.local()  # an offer is proposed for, scored and explained: each thread keeps its last answer
 
 
-def _asked(weights: Weights, market: Embedding, offers: OfferArrays) -> _Asked:
+def asked_of(weights: Weights, market: Embedding, offers: OfferArrays) -> Asked:
+    """What there is to say of offers before any receiver is looked at."""
     content, last = offers.content(), getattr(_last, "answer", None)
-    if isinstance(last, _Asked) and last.market() is market and last.offers == content:
+    if isinstance(last, Asked) and last.market() is market and last.offers == content:
         return last
     joined = offer_nodes(market.graph, offers)
     paths = count_paths(market.index, joined).weighed(weights["paths"])
-    answer = _Asked(weakref.ref(market), content, embed_offers(weights, market, joined), paths)
+    answer = Asked(weakref.ref(market), content, joined, embed_offers(weights, market, joined), paths)
     _last.answer = answer
     return answer

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ism.data.graph import KNOWN, OfferNodes, offer_nodes
+from ism.data.graph import KNOWN, OfferNodes
 from ism.data.market import Floats, Market, OfferArrays, Rows
 from ism.data.votes import vote_index
 from ism.domain.engine import Reason, ReasonKind
-from ism.engines.gnn.embedding import Embedding, probability, row_nodes
+from ism.engines.gnn.embedding import Embedding, asked_of, probability, row_entries, row_nodes
 from ism.engines.gnn.forward import HOMES, Weights
 from ism.engines.gnn.removal import Removal, utilities_without
 
@@ -42,7 +42,7 @@ class _Pair:
 
 def edge_reasons(weights: Weights, embedding: Embedding, market: Market, one: OfferArrays, row: int) -> list[Reason]:
     """Up to four edges and precedents whose removal lowers the score most, strongest first."""
-    pair = _Pair(market, embedding, one, offer_nodes(embedding.graph, one), row)
+    pair = _Pair(market, embedding, one, asked_of(weights, embedding, one).joined, row)
     removals = [Removal(), *_removals(pair)]
     utility = utilities_without(weights, embedding, one, pair.joined, row, removals)
     falls, scores = utility[0] - utility[1:], probability(weights, utility).astype(np.float64)
@@ -71,8 +71,9 @@ def _related(pair: _Pair) -> Rows:
     for kind in KNOWN:
         if kind != "material":
             nodes = row_nodes(pair.joined.about[kind], 0)
-            common = pair.embedding.graph.about[kind][rows][:, nodes].sum(axis=1)
-            shared = shared + 0.3 * np.asarray(common, dtype=np.float32).ravel()
+            which, known, _ = row_entries(pair.embedding.graph.about[kind], rows)
+            common = np.bincount(which[np.isin(known, nodes)], minlength=len(rows))
+            shared = shared + 0.3 * common.astype(np.float32)
     return rows[np.argsort(-shared, kind="stable")[:_PRECEDENTS]]
 
 

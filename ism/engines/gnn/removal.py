@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ism.data.graph import KNOWN, LEVELS, OfferNodes, alike_weights, closest_materials
 from ism.data.market import Floats, OfferArrays, Rows
-from ism.engines.gnn.embedding import Embedding, row_nodes
+from ism.engines.gnn.embedding import Embedding, row_entries, row_nodes
 from ism.engines.gnn.forward import HOMES, Ends, Weights, end_states, linear, loudness, node_states, offer_states
 from ism.engines.gnn.paths import KINDS, distances, log_share
 
@@ -76,6 +76,9 @@ class _Pair:
     ) -> None:
         self.weights, self.market, self.joined, self.row, self.removals = weights, market, joined, row, removals
         graph = market.graph
+        precedents = np.asarray([removal.precedent for removal in removals], dtype=np.intp)
+        self.lacking = np.flatnonzero(precedents >= 0)  # removals of a precedent, and which
+        self.lacked = precedents[self.lacking]
         self.own_homes = {kind: row_nodes(graph.homes[kind], row) for kind in HOMES}
         linked = {kind: row_nodes(joined.about[kind], 0) for kind in KNOWN}
         linked["material"] = closest_materials(graph.materials, joined.texts, 1)[0][0]
@@ -115,7 +118,8 @@ class _Pair:
         counts = np.asarray(
             [self.market.edges.degree("receiver")[self.row], *self._sector_values(self.market.edges.degree("taken"))]
         )
-        total = took.shape[0] - np.asarray([removal.precedent >= 0 for removal in self.removals], dtype=np.float32)
+        total = np.full(len(self.removals), took.shape[0], dtype=np.float32)
+        total[self.lacking] -= 1.0
         shares = log_share(counts[None, :] - self._ends(), total[:, None])
         return np.asarray(shares @ self.weights["popular"], dtype=np.float32)
 
@@ -130,7 +134,10 @@ class _Pair:
             nodes = around.nodes + index.first[kind]
             padded = np.zeros((len(nodes), len(columns)), dtype=np.float32)
             inside = columns < index.counts.shape[1]
-            padded[:, inside] = index.counts[nodes][:, columns[inside]].toarray()
+            which, ends_at, count = row_entries(index.counts, nodes)
+            for end in np.flatnonzero(inside):
+                here = ends_at == columns[end]
+                padded[which[here], end] = count[here]
             counts = padded[None] - around.gone[:, :, None] * ends[:, None, :]
             totals = index.totals[nodes][None] - around.gone
             for level in np.unique(index.kind[nodes]):
@@ -144,11 +151,10 @@ class _Pair:
         """``[r, 4]`` 1 where the removed precedent went to the receiver, or to its division, group or class."""
         graph, index = self.market.graph, self.market.index
         out = np.zeros((len(self.removals), 1 + len(index.sector_of)), dtype=np.float32)
-        for place, removal in enumerate(self.removals):
-            if removal.precedent >= 0:
-                taker = graph.about["receiver"].indices[removal.precedent]
-                own, its = index.sector_of[:, self.row], index.sector_of[:, taker]
-                out[place] = [taker == self.row, *((own == its) & (own < index.counts.shape[1]))]
+        takers = graph.about["receiver"].indices[self.lacked]
+        own, its = index.sector_of[:, self.row, None], index.sector_of[:, takers]
+        out[self.lacking, 0] = takers == self.row
+        out[self.lacking, 1:] = ((own == its) & (own < index.counts.shape[1])).T
         return out
 
     def _sector_values(self, values: Floats) -> Floats:
@@ -178,9 +184,11 @@ class _Pair:
     def _joined(self, kind: str, nodes: Rows) -> Floats:
         """``[r, u]`` 1 where the removed precedent speaks to the node."""
         out = np.zeros((len(self.removals), len(nodes)), dtype=np.float32)
-        for place, removal in enumerate(self.removals):
-            if removal.precedent >= 0:
-                out[place] = np.isin(nodes, self.market.told(kind, removal.precedent))
+        which, told = self.market.told(kind, self.lacked)
+        at = np.minimum(np.searchsorted(nodes, told), max(len(nodes) - 1, 0))
+        if len(nodes):
+            here = nodes[at] == told
+            out[self.lacking[which[here]], at[here]] = 1.0
         return out
 
     def _links(self, kind: str, linked: Rows) -> Floats:
