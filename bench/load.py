@@ -33,12 +33,19 @@ _READ = {
     "list": ("/api/listings?limit=20", "/api/companies?limit=20", "/api/engines", "/api/fusion/models"),
     "dashboard": ("/api/dashboard/overview", "/api/alerts", "/api/dashboard/retraining-jobs"),
 }
-_OFFERS = (
-    {"material": "coal fly ash", "ewc": "10 01 02", "quantity_t_per_year": 50_000, "nace": "35.11", "country": "DK"},
-    {"material": "blast furnace slag", "ewc": "10 02 01", "quantity_t_per_year": 9_000, "nace": "24.10"},
-    {"material": "spent grain from brewing", "ewc": "02 07 04", "quantity_t_per_year": 1_200, "nace": "11.05"},
-    {"material": "waste wood", "ewc": "03 01 05", "quantity_t_per_year": 4_000, "country": "SE"},
-)
+_MATERIALS = (
+    ("coal fly ash", "10 01 02", "35.11"), ("blast furnace slag", "10 02 01", "24.10"),
+    ("spent grain from brewing", "02 07 04", "11.05"), ("waste wood", "03 01 05", "16.10"),
+    ("gypsum from flue gas", "10 01 05", "35.11"), ("whey", "02 05 02", "10.51"),
+    ("paper sludge", "03 03 11", "17.12"), ("glass cullet", "19 12 05", "38.32"),
+    ("sewage sludge", "19 08 05", "37.00"), ("textile cuttings", "04 02 22", "13.20"),
+)  # fmt: skip
+_PLACES = ("DK", "SE", "DE", "NL", "FR", "ES", "IT", "PL", "AT", "FI")
+_OFFERS = [
+    {"material": material, "ewc": ewc, "nace": nace, "country": country, "quantity_t_per_year": tonnes}
+    for tonnes, country, (material, ewc, nace) in itertools.product((1_000, 20_000), _PLACES, _MATERIALS)
+]
+_POPULARITY = [1.0 / place for place in range(1, 1 + len(_OFFERS))]
 _HEADS = (
     "requests/s", "answered", "median, ms", "99 %, ms", "refused", "of these without Retry-After", "failed", "not sent",
     "memory, MiB", "grown",
@@ -47,9 +54,11 @@ NOTES = f"""\
 `ism serve` with the demonstration market and its engines on SQLite, and a sender in another process on the same two
 cores, on loopback. Requests come at moments of a Poisson process that do not wait for answers, from {_CALLERS} callers
 with keys: {_SHARES["event"]:.0%} events of feedback, {_SHARES["match"]:.0%} matches, {_SHARES["list"]:.0%} lists and
-{_SHARES["dashboard"]:.0%} data of the dashboard. A wait counts from the moment at which the request was due to the last
-byte of its answer; refusals are not in it. *Memory* is resident memory of the server, the largest in the phase, against
-that at the end of the phase before. Events are looked for in the database after the server has ended.
+{_SHARES["dashboard"]:.0%} data of the dashboard. A match asks for the best ten receivers of one of
+{len(_OFFERS)} offers, for the n-th with a probability proportional to 1/n: people open some lists again and again, and
+those the server remembers. A wait counts from the moment at which the request was due to the last byte of its answer;
+refusals are not in it. *Memory* is resident memory of the server, the largest in the phase, against that at the end of
+the phase before. Events are looked for in the database after the server has ended.
 """
 
 
@@ -172,7 +181,7 @@ def _requests(port: int, keys: Sequence[str]) -> Iterator[Request]:
             event["data"] = {"metric_name": "load", "value": number, "component": "bench"}  # type: ignore[assignment]  # an event nests
             yield Request(kind, _post("/api/feedback", key, event), str(event["event_id"]))
         elif kind == "match":
-            yield Request(kind, _post("/api/matches", key, {"offer": luck.choice(_OFFERS), "top": 10}))
+            yield Request(kind, _post("/api/matches", key, {"offer": luck.choices(_OFFERS, _POPULARITY)[0], "top": 10}))
         else:
             path = luck.choice(_READ[kind])
             yield Request(kind, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n\r\n".encode())

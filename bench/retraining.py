@@ -34,8 +34,8 @@ from its request to the gate's verdict: snapshot, validation, the process itself
 the gate, and every row, in a process that has loaded its libraries, as one that serves has.
 
 The swap: requests are sent at a steady rate whether or not the one before was answered, first without a swap, then
-while the registry moves between two versions every two seconds. The rate is 200 a second, or half of what this machine
-can answer where that is less: beyond, one would only measure the queue.
+while the registry moves between two versions every two seconds. No answer is remembered. The rate is 200 a second, or
+half of what this machine can answer where that is less: beyond, one would only measure the queue.
 """
 MOST_SHARE, MOST_S, MOST_RATIO = 0.20, 2.0, 2.0
 _MOST_RATE = 200.0  # requests a second
@@ -104,7 +104,7 @@ def _job(folder: Path, donors: int) -> dict[str, Any]:
 
 
 def _swap(folder: Path, seconds: float) -> dict[str, Any]:
-    with open_application(Settings(data_dir=folder, _env_file=None)) as application:
+    with open_application(Settings(data_dir=folder, remembered_answers=0, _env_file=None)) as application:
         versions = [_version(application, folder, shift) for shift in (0.2, -0.2)]
         registry = registry_of(application.store, application.settings)
         registry.promote(versions[0], "bench", "first")

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 MOST_CONNECTIONS = 1000
 _ANSWER_S = 60.0
+_IDLE_S = 3.0  # a connection that rested longer is not used again: the server may be closing it
 _END_S = 30.0  # after the last moment, for what is still under way
 
 
@@ -113,15 +114,19 @@ class _Connection:
         self._port = port
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._used = 0.0
 
     async def ask(self, raw: bytes) -> tuple[int, bool]:
         """Status code of the answer, and whether it says when to come again."""
-        if self._writer is None or self._writer.is_closing() or self._reader is None or self._reader.at_eof():
+        rested = time.perf_counter() - self._used > _IDLE_S
+        if rested or self._writer is None or self._writer.is_closing() or self._reader is None or self._reader.at_eof():
+            self.close()
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         self._writer.write(raw)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         start = head.index(b"content-length:") + len(b"content-length:")
         await self._reader.readexactly(int(head[start : head.index(b"\r\n", start)]))
+        self._used = time.perf_counter()
         return int(head[9:12]), b"retry-after:" in head
 
     def close(self) -> None:

@@ -310,6 +310,12 @@ class Settings(BaseSettings):
     requests_at_once: int = Field(
         512, ge=1, description="Requests that are worked on at the same time, as a number; what comes beyond gets 503."
     )
+    remembered_answers: int = Field(
+        256,
+        ge=0,
+        description="Lists of receivers that are kept to be shown again while market and models stay the same, as a "
+        "number; 0 for none.",
+    )
     caller_requests_per_s: float = Field(
         600.0, ge=0, description="Requests a second that one caller may send, twice as many at once; 0 for no limit."
     )

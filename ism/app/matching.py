@@ -16,6 +16,7 @@ from ism.app.deployed import Arm, Deployed, DeployedModels, Watch
 from ism.app.fitting import FittingTask, fit_apart, fitting_alone
 from ism.app.later import FIRST, LaterEngines
 from ism.app.pairing import around, with_company
+from ism.app.remembered import Remembered
 from ism.app.sureness import sureness
 from ism.app.telling import hazard_of, reasons_for
 from ism.data.build import BuiltMarket, read_market
@@ -75,6 +76,23 @@ class _Serving:
         return replace(self, arm=self.deployed.arm(company_id))
 
 
+@dataclass(frozen=True, eq=False)
+class _Ranking:
+    """An answer, but for what tells one request from another.
+
+    Attributes:
+        rows: receivers that were compared.
+        matches: without identifiers.
+        engine_scores: of each match.
+    """
+
+    offers: OfferArrays
+    rows: Rows
+    matches: tuple[Match, ...]
+    engine_scores: tuple[dict[str, float], ...]
+    notes: tuple[str, ...]
+
+
 class MatchService:
     """Ranks receivers for offers and logs what it showed.
 
@@ -110,6 +128,7 @@ class MatchService:
         self._promoted = DeployedModels(registry_of(store, settings), encoder, self._names)
         self._base: Arm | None = None
         self.watch, self.engine_times = Watch(), EngineTimes()
+        self._remembered = Remembered[_Ranking](settings.remembered_answers)
         self._refreshing = threading.Lock()
         self._serving: _Serving | None = None
         self._staged = staged
@@ -149,17 +168,16 @@ class MatchService:
         """
         if not 1 <= top <= 100:
             raise InvalidInputError("top", top, "Give a whole number from 1 to 100.")
-        serving = self._current().answering(offer.company_id)
-        offers = offer_arrays([offer], self._encoder)
-        rows = _allowed(
-            self._proposed(serving, offers),
-            serving.built,
-            offer,
-            filters or MatchFilters(),
-        )
-        answer = self._answer(serving, offer, offers, rows, top)
-        self.watch.score_unseen(serving.deployed, serving.built.market, offers, rows)
-        return answer
+        current, filters = self._current(), filters or MatchFilters()
+        serving = current.answering(offer.company_id)
+        question = (offer, top, filters, *serving.versions.items())
+        ranking = self._remembered.get(current, question)
+        if ranking is None:
+            ranking = self._ranked(serving, offer, top, filters)
+            self._remembered.keep(current, question, ranking)
+        result = self._told(serving, offer, ranking)
+        self.watch.score_unseen(serving.deployed, serving.built.market, ranking.offers, ranking.rows)
+        return result
 
     def match_pair(self, buyer: Company, needs: Sequence[Listing], offers: Sequence[Offer]) -> MatchResult:
         """How well one buyer fits what a seller offers: the best offer, with the buyer's rank among all receivers.
@@ -191,7 +209,7 @@ class MatchService:
             answers.append((float(scores.final[0, place]), offer, asked, rows, scores, place, rank))
         _, offer, asked, rows, scores, place, rank = max(answers, key=lambda answer: answer[0])
         note = f"{buyer.name} would rank {rank} of {len(rows)} receivers compared for “{offer.material}”."
-        return self._result(serving, offer, asked, rows, scores, [place], (note,))
+        return self._told(serving, offer, _ranking(serving, offer, asked, rows, scores, [place], (note,)))
 
     @staticmethod
     def _proposed(serving: _Serving, offers: OfferArrays) -> Rows:
@@ -362,39 +380,30 @@ class MatchService:
             conformal=serving.fusion.conformal.get(model.model_id) if fuses else None,
         )
 
-    def _answer(self, serving: _Serving, offer: Offer, offers: OfferArrays, rows: Rows, top: int) -> MatchResult:
+    def _ranked(self, serving: _Serving, offer: Offer, top: int, filters: MatchFilters) -> _Ranking:
+        offers = offer_arrays([offer], self._encoder)
+        rows = _allowed(self._proposed(serving, offers), serving.built, offer, filters)
         if not len(rows):
             nothing = np.zeros((1, 0), np.float32)
             scores = FusedScores(final=nothing, confidence=nothing, contributions={}, probabilities={})
             note = "No receiver passes the filters." if serving.built.market.receivers.ids else "The market is empty."
-            return self._result(serving, offer, offers, rows, scores, [], (note,))
+            return _ranking(serving, offer, offers, rows, scores, [], (note,))
         scores = serving.fusion.score(serving.built.market, offers, rows)
         self.engine_times.add(scores.seconds)
         sure = sureness(serving.conformal, serving.built.market, rows, scores.final[0])
         places = _shown(scores.final[0], rows, serving.built, top)
-        return self._result(serving, offer, offers, rows, scores, places, sure)
+        return _ranking(serving, offer, offers, rows, scores, places, sure)
 
-    def _result(  # noqa: PLR0913, PLR0917 - one call site each way; a class for it would only carry these names
-        self,
-        serving: _Serving,
-        offer: Offer,
-        offers: OfferArrays,
-        rows: Rows,
-        scores: FusedScores,
-        places: Sequence[int],
-        notes: tuple[str, ...],
-    ) -> MatchResult:
+    def _told(self, serving: _Serving, offer: Offer, ranking: _Ranking) -> MatchResult:
+        """The answer to one request; logged before it is returned."""
         request, now = uuid.uuid4().hex, self._clock()
-        matches = tuple(
-            _match(serving, offer, offers, rows, scores, place, rank, f"{request}-{rank}")
-            for rank, place in enumerate(places, start=1)
-        )
+        matches = tuple(replace(match, recommendation_id=f"{request}-{match.rank}") for match in ranking.matches)
         missing = {name: self._absence(name) for name in serving.fusion.weights if name not in serving.fusion.engines}
-        result = MatchResult(request, offer, matches, missing, serving.versions, now, (*notes, *_notes(offer)))
-        self._log(result, scores, places)
+        result = MatchResult(request, offer, matches, missing, serving.versions, now, ranking.notes)
+        self._log(result, ranking.engine_scores)
         return result
 
-    def _log(self, result: MatchResult, scores: FusedScores, places: Sequence[int]) -> None:
+    def _log(self, result: MatchResult, engine_scores: Sequence[dict[str, float]]) -> None:
         offer = {name: value for name in Offer.__slots__ if (value := getattr(result.offer, name)) is not None}
         offer = {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in offer.items()}
         logged = [
@@ -407,12 +416,12 @@ class MatchService:
                 final_score=match.final_score,
                 confidence=match.confidence,
                 propensity=1.0,  # the policy is deterministic: it could have shown nothing else at this rank
-                engine_scores={name: float(values[0, place]) for name, values in scores.probabilities.items()},
+                engine_scores=scores,
                 model_versions=result.model_versions,
                 offer=offer,
                 created_at=result.created_at,
             )
-            for match, place in zip(result.matches, places, strict=True)
+            for match, scores in zip(result.matches, engine_scores, strict=True)
         ]
         if logged:
             self._store.log_recommendations(logged)
@@ -476,6 +485,24 @@ def _shown(final: np.ndarray[tuple[int], np.dtype[np.float32]], rows: Rows, buil
     return shown
 
 
+def _ranking(  # noqa: PLR0913, PLR0917 - three call sites; a class for it would only carry these names
+    serving: _Serving,
+    offer: Offer,
+    offers: OfferArrays,
+    rows: Rows,
+    scores: FusedScores,
+    places: Sequence[int],
+    notes: tuple[str, ...],
+) -> _Ranking:
+    matches = tuple(
+        _match(serving, offer, offers, rows, scores, place, rank) for rank, place in enumerate(places, start=1)
+    )
+    engine_scores = tuple(
+        {name: float(values[0, place]) for name, values in scores.probabilities.items()} for place in places
+    )
+    return _Ranking(offers, rows, matches, engine_scores, (*notes, *_notes(offer)))
+
+
 def _match(  # noqa: PLR0913, PLR0917 - gathers one row of many tables
     serving: _Serving,
     offer: Offer,
@@ -484,7 +511,6 @@ def _match(  # noqa: PLR0913, PLR0917 - gathers one row of many tables
     scores: FusedScores,
     place: int,
     rank: int,
-    identifier: str,
 ) -> Match:
     row = int(rows[place])
     receiver = _receiver(serving.built, row)
@@ -492,7 +518,7 @@ def _match(  # noqa: PLR0913, PLR0917 - gathers one row of many tables
     rule = next((reason.detail for reason in reasons if "replaces" in reason.detail), None)  # a rule that is told whole
     distance = _distance(offer, receiver)
     return Match(
-        recommendation_id=identifier,
+        recommendation_id="",  # each request that is told of it has its own
         rank=rank,
         receiver=receiver,
         final_score=float(scores.final[0, place]),

@@ -45,8 +45,20 @@ def test_what_was_shown_is_logged(real_client: TestClient, real_application: App
     assert [row.recommendation_id for row in logged] == [match["recommendation_id"] for match in answer["matches"]]
 
 
+def test_a_list_that_is_asked_for_again_is_logged_again(real_client: TestClient, real_application: Application) -> None:
+    first, again = (ask(real_client, offer=ASH, top=3) for _ in range(2))
+    shown = [{**match, "recommendation_id": None} for match in again["matches"]]
+    assert shown == [{**match, "recommendation_id": None} for match in first["matches"]]
+    assert first["request_id"] != again["request_id"]
+    logged = real_application.store.get_request(again["request_id"])
+    assert [row.recommendation_id for row in logged] == [match["recommendation_id"] for match in again["matches"]]
+    assert logged[0].engine_scores == real_application.store.get_request(first["request_id"])[0].engine_scores
+    assert len(ask(real_client, offer=ASH, top=2)["matches"]) == 2
+    assert ask(real_client, offer={**ASH, "nace": "24.10"}, top=3)["matches"] != first["matches"]
+
+
 def test_each_engine_is_timed(real_client: TestClient, real_application: Application) -> None:
-    real_client.post("/api/matches", json={"offer": {"material": "coal fly ash"}, "top": 3})
+    ask(real_client, offer={"material": "coal fly ash"}, top=3)
     real_application.monitoring.collector.collect()
     engines = {each["name"] for each in real_application.engines() if each["state"] == "ok"}
     latest = real_application.monitoring.dashboard.latest()
