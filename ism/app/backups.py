@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from ism.domain.audit import Act
+from ism.domain.background import Background
 from ism.domain.errors import ConflictError, IsmError
 from ism.storage import SYSTEM
 from ism.storage.backup import Backup, Backups
@@ -37,8 +37,7 @@ class BackupService:
         self.interval_s = float(settings.backup_interval_s)
         self.lead: Leadership = SOLE
         self._failure = ""
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._background = Background(self._run, "backup")
 
     def create(self, actor: str = SYSTEM) -> Backup:
         """Make one now; errors as in `ism.storage.backup.Backups.create`."""
@@ -53,17 +52,15 @@ class BackupService:
 
     def start(self) -> None:
         """Make backups at the interval, in a thread of its own, until `stop`; does nothing when it has begun."""
-        if self._thread is None:
-            self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="backup", daemon=True)
-            self._thread.start()
+        self._background.start()
 
     def stop(self, wait_s: float = 10.0) -> None:
         """End the loop; waits so long for a backup that is under way, which leaves a draft when it is cut off."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(wait_s)
-            self._thread = None
+        self._background.stop(wait_s)
+
+    def close(self, wait_s: float = 10.0) -> None:
+        """End the loop for good."""
+        self._background.close(wait_s)
 
     def turn(self, now: datetime | None = None) -> Backup | None:
         """Make a backup if the newest one is older than the interval; replicas that share a folder make one."""
@@ -93,7 +90,7 @@ class BackupService:
         return (now - datetime.fromisoformat(backup.made_at)).total_seconds()
 
     def _run(self) -> None:
-        while not self._stop.wait(min(self.interval_s, 60.0)):
+        while not self._background.over.wait(min(self.interval_s, 60.0)):
             try:
                 with self.lead.term() as mine:
                     if mine:

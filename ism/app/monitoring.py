@@ -105,7 +105,7 @@ class Monitoring:
 
     def close(self) -> None:
         """End the collector."""
-        self.collector.stop()
+        self.collector.close()
 
 
 def _model(model: FusionModel) -> dict[str, Any]:

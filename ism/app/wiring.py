@@ -443,10 +443,10 @@ class Application:
         if "monitoring" in self.__dict__:
             self.monitoring.close()
         if "backups" in self.__dict__:
-            self.backups.stop()
+            self.backups.close()
         marketplace = self.__dict__.get("marketplace")
         if marketplace is not None:
-            marketplace.stop()
+            marketplace.close()
         self.feedback.close()
         self.encoder.close()
         self.store.close()

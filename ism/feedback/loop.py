@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ism.data.text import TextEncoder
+from ism.domain.background import Background
 from ism.domain.errors import IsmError
 from ism.domain.feedback import RetrainingTrigger
 from ism.feedback.evidence import MaturedLabels, matured_labels
@@ -77,8 +78,8 @@ class FeedbackLoop:
         self.failure: str | None = None
         self.lead: Leadership = SOLE
         self._behind = True  # labels may have been written before this process began
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._background = Background(self._run, "feedback")
+        self._every = 0.0
         self._turning = threading.Lock()
 
     def turn(self, one_batch: bool = False) -> Turn:
@@ -117,27 +118,26 @@ class FeedbackLoop:
 
     def start(self, every: float) -> None:
         """Look every so many seconds, in a thread of its own, whether events wait to be judged, until `stop`."""
-        if self._thread is None:
-            self._stop.clear()
-            self.failure = None
-            self._thread = threading.Thread(target=self._run, args=(every,), name="feedback", daemon=True)
-            self._thread.start()
+        if not self._background.alive:
+            self.failure, self._every = None, every
+        self._background.start()
 
     @property
     def runs(self) -> bool:
         """Whether the thread is there."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._background.alive
 
     def stop(self, wait: float = 10.0) -> None:
         """End the thread after its turn; waits so many seconds at most. Calling it again does nothing."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(wait)
-            self._thread = None
+        self._background.stop(wait)
 
-    def _run(self, every: float) -> None:
-        due = time.monotonic()
-        while not self._stop.is_set():
+    def close(self, wait: float = 10.0) -> None:
+        """End the thread for good."""
+        self._background.close(wait)
+
+    def _run(self) -> None:
+        every, due = self._every, time.monotonic()
+        while not self._background.over.is_set():
             began, rest = time.monotonic(), every
             try:
                 with self.lead.term() as mine:
@@ -155,4 +155,4 @@ class FeedbackLoop:
             except Exception as error:  # noqa: BLE001 - nobody waits for this thread; the log tells
                 self.failure = f"{type(error).__name__}; the log says more."
                 _log.exception("Feedback could not be judged; the next turn tries again.")
-            self._stop.wait(rest)
+            self._background.over.wait(rest)

@@ -266,7 +266,7 @@ def _body(letter: DeadLetter) -> object:
 
 def _close(loops: list[FeedbackLoop], pipelines: list[Pipeline], share: SharedStore | None) -> None:
     for loop in loops:
-        loop.stop()
+        loop.close()
     for pipeline in pipelines:
         pipeline.close()
     if share is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from ism.domain.background import Background
 from ism.domain.errors import EngineError, IsmError
 from ism.domain.monitoring import MetricPoint
 from ism.monitoring.requests import BUCKETS, RequestLog, RequestTotals
@@ -110,25 +110,23 @@ class Collector:
     ) -> None:
         self._store, self._sampler, self._jobs, self._seconds, self._lead = store, sampler, turns, seconds, lead
         self.turns = 0
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._background = Background(self._run, "monitoring")
         self._failure: str | None = None
         self._kept_at = 0.0  # of the monotonic clock
 
     def start(self) -> None:
         """Begin; does nothing when it has begun."""
-        if self._thread is None:
-            self._stop.clear()
+        if not self._background.alive:
             self._failure, self._kept_at = None, time.monotonic()
-            self._thread = threading.Thread(target=self._run, name="monitoring", daemon=True)
-            self._thread.start()
+        self._background.start()
 
     def stop(self, wait_s: float = 10.0) -> None:
         """End; waits so long for a turn that is under way."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(wait_s)
-            self._thread = None
+        self._background.stop(wait_s)
+
+    def close(self, wait_s: float = 10.0) -> None:
+        """End for good."""
+        self._background.close(wait_s)
 
     def probe(self) -> str:
         """Whether measurements are kept, for people.
@@ -137,7 +135,7 @@ class Collector:
             EngineError: they are not.
         """
         age = time.monotonic() - self._kept_at
-        if self._thread is None or not self._thread.is_alive():
+        if not self._background.alive:
             raise EngineError("The thread that measures has ended.")
         if self._failure is not None:
             raise EngineError(f"Measurements cannot be kept: {self._failure}")
@@ -166,13 +164,13 @@ class Collector:
                 _log.exception("Monitoring: %s failed.", name)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
+        while not self._background.over.wait(self._seconds):
             try:
                 self.collect()
                 self._failure = None
             except Exception as error:  # noqa: BLE001 - the next minute is measured all the same
                 self._failure = str(error) if isinstance(error, IsmError) else f"{type(error).__name__}."
-                if not self._stop.is_set():
+                if not self._background.over.is_set():
                     _log.exception("Measurements could not be kept.")
 
 

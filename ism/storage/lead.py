@@ -6,7 +6,6 @@ import logging
 import os
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ism.domain.background import Background
 from ism.domain.errors import IsmError
 from ism.storage.lease_base import Lease, LeaseStore
 
@@ -104,13 +104,12 @@ class Lead:
         self._seen: Lease | None = None
         self._mine_until = 0.0  # of the monotonic clock
         self._told = False
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._background = Background(self._run, "lead")
 
     @property
     def leads(self) -> bool:
         """Whether this process leads at this moment."""
-        return self._thread is None or time.monotonic() < self._mine_until
+        return not self._background.begun or time.monotonic() < self._mine_until
 
     @contextmanager
     def term(self) -> Iterator[bool]:
@@ -135,31 +134,27 @@ class Lead:
 
     def start(self) -> None:
         """Stand for election until `stop`; does nothing when it has begun."""
-        if self._thread is None:
-            self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="lead", daemon=True)
-            self._thread.start()
+        self._background.start()
 
     def stop(self, wait_s: float = 2.0) -> None:
         """Let another one lead at once; waits so long for the database."""
-        self._stop.set()
+        self._background.over.set()
         self._mine_until = 0.0
-        if self._thread is not None:
-            self._thread.join(wait_s)
+        self._background.stop(wait_s)
 
     def look(self) -> None:
         """Take or prolong the lease once; errors as the store raises them."""
         asked = time.monotonic()
         lease = self._leases.take(NAME, self.replica, self._lease_s)
         self._seen = lease
-        if lease.holder == self.replica and not self._stop.is_set():
+        if lease.holder == self.replica and not self._background.over.is_set():
             self._mine_until = asked + self._lease_s
         else:
             self._mine_until = 0.0
 
     def _run(self) -> None:
         pause, failing = max(self._lease_s / _LOOKS, _LEAST_S), False
-        while not self._stop.is_set():
+        while not self._background.over.is_set():
             try:
                 self.look()
                 failing = False
@@ -170,7 +165,7 @@ class Lead:
             except Exception:  # noqa: BLE001 - whoever stands for election must go on standing
                 _log.exception("It cannot be told who leads.")
             self._tell()
-            self._stop.wait(pause)
+            self._background.over.wait(pause)
         seen = self._seen
         if seen is not None and seen.holder == self.replica:
             with suppress(IsmError):  # it expires by itself

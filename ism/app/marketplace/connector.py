@@ -21,6 +21,7 @@ from ism.app.marketplace.state import Journal
 from ism.app.marketplace.taking import DATASET
 from ism.app.marketplace.writing import Writer
 from ism.app.supabase import project_url
+from ism.domain.background import Background
 from ism.domain.errors import ConflictError, EngineError, IsmError
 
 _WAIT_S = 5.0  # for an exchange that is under way in this process
@@ -50,10 +51,9 @@ class MarketplaceConnector:
         # A data folder belongs to one process, which goes on at once where an earlier one was cut off.
         self._owner = _FOLDER if settings.database_url is None else uuid.uuid4().hex
         self._lease = timedelta(seconds=LONGEST_TRIES * settings.marketplace_request_s + _SPARE_S)
-        self._stop = threading.Event()
-        PostgRest(settings, self._stop).close()  # a key that cannot be used is told now
+        self._background = Background(self._run, "marketplace")
+        PostgRest(settings, self._background.over).close()  # a key that cannot be used is told now
         self._busy = threading.Lock()
-        self._thread: threading.Thread | None = None
         self._writer = Writer(around.store, settings.marketplace_page_rows)
         self._checked: Checked | None = None
         self._checked_at = 0.0  # monotonic seconds
@@ -101,17 +101,17 @@ class MarketplaceConnector:
 
     def start(self) -> None:
         """Exchange at the interval, in a thread of its own, until `stop`; does nothing when it has begun."""
-        if self._thread is None or not self._thread.is_alive():
-            self._stop.clear()
+        if not self._background.alive:
             self._worked = time.monotonic()
-            self._thread = threading.Thread(target=self._run, name="marketplace", daemon=True)
-            self._thread.start()
+        self._background.start()
 
     def stop(self, wait_s: float = 3.0) -> None:
         """End the loop; what is cut off is carried on by the next start."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(wait_s)
+        self._background.stop(wait_s)
+
+    def close(self, wait_s: float = 3.0) -> None:
+        """End the loop for good."""
+        self._background.close(wait_s)
 
     def probe(self) -> tuple[bool, str]:
         """Whether exchanges happen, and what there is to say about them.
@@ -119,7 +119,7 @@ class MarketplaceConnector:
         Raises:
             EngineError: the loop has ended.
         """
-        if self._thread is None or not self._thread.is_alive():
+        if not self._background.alive:
             raise EngineError("The loop that exchanges data with the marketplace has ended.")
         if self._failure:
             return False, f"The last exchange failed: {self._failure}"
@@ -148,7 +148,7 @@ class MarketplaceConnector:
 
     @contextmanager
     def _client(self) -> Iterator[PostgRest]:
-        client = PostgRest(self._around.settings, self._stop)
+        client = PostgRest(self._around.settings, self._background.over)
         try:
             yield client
         finally:
@@ -165,7 +165,7 @@ class MarketplaceConnector:
                 for place in journal.state.places.values():
                     place.whole_at = place.swept_at = None
             exchange = Exchange(
-                around, self._mapping, checked, client, journal, self._writer, self._stop, allow_deletions
+                around, self._mapping, checked, client, journal, self._writer, self._background.over, allow_deletions
             )
             try:
                 return exchange.run()
@@ -183,16 +183,16 @@ class MarketplaceConnector:
         return self._checked
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self._background.over.is_set():
             finished = True
             try:
                 finished = self.exchange().finished
             except ConflictError as error:
                 _log.info("%s", error)
             except IsmError as error:
-                if not self._stop.is_set():
+                if not self._background.over.is_set():
                     _log.warning("The exchange with the marketplace failed: %s", error)
             except Exception as error:  # noqa: BLE001 - the next one is tried all the same
                 self._failure = f"{type(error).__name__}; the log says more."
                 _log.exception("The exchange with the marketplace failed.")
-            self._stop.wait(self._around.settings.marketplace_interval_s if finished else 0.0)
+            self._background.over.wait(self._around.settings.marketplace_interval_s if finished else 0.0)
