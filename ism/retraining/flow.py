@@ -70,11 +70,15 @@ def retraining() -> dict[str, str]:
 
 
 def deploy(every_s: int = _EVERY_S) -> None:
-    """Make the work pool and the deployment, which runs the flow every so many seconds, one run at a time."""
+    """Make the work pool and the deployment, which runs the flow every so many seconds.
+
+    Runs may overlap: a job belongs to whoever holds its lease. A limit of the deployment itself would be held by a run
+    whose worker died, until somebody cancels it; that of a worker (``--limit 1``) dies with the worker.
+    """
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
     here: Any = Flow.from_source(source=str(Path(__file__).parents[2]), entrypoint="ism/retraining/flow.py:retraining")
-    here.deploy(name=DEPLOYMENT, work_pool_name=POOL, interval=every_s, concurrency_limit=1, print_next_steps=False)
+    here.deploy(name=DEPLOYMENT, work_pool_name=POOL, interval=every_s, print_next_steps=False)
 
 
 if __name__ == "__main__":

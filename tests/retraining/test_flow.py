@@ -69,7 +69,7 @@ class Prefect:
         raise AssertionError("the server does not answer")
 
     def work(self) -> None:
-        self.worker = self._start("worker", "start", "--pool", "ism", "--type", "process")
+        self.worker = self._start("worker", "start", "--pool", "ism", "--type", "process", "--limit", "1")
 
     def found(self, what: str) -> list[dict]:
         return httpx.post(f"{self.api}/{what}/filter", json={}, timeout=30).json()
