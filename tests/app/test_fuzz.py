@@ -1,19 +1,23 @@
 """Schemathesis sends what the OpenAPI document allows, and what it does not: no answer may be a 5xx."""
 
+from typing import Any
+
+import pytest
 import schemathesis
 from app_fakes import ADMIN_KEY
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import run_state_machine_as_test
 from schemathesis.generation import GenerationMode
 
 from ism.app.http.app import create_app
 from ism.app.wiring import Application
 
-EXAMPLES = 50  # for each operation
 KEY = {"X-API-Key": ADMIN_KEY}
 
 
-def test_no_input_makes_the_server_fail(real_application: Application) -> None:
+@pytest.mark.parametrize("examples", [12, pytest.param(100, marks=pytest.mark.slow)])  # for each operation
+def test_no_input_makes_the_server_fail(real_application: Application, examples: int) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(real_application), headers=KEY)
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) >= 19
@@ -23,7 +27,7 @@ def test_no_input_makes_the_server_fail(real_application: Application) -> None:
         bad = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
 
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             deadline=None,
             database=None,
             phases=[Phase.generate],
@@ -37,3 +41,32 @@ def test_no_input_makes_the_server_fail(real_application: Application) -> None:
 
         send()
     assert {200, 201, 404, 422} <= statuses
+
+
+@pytest.mark.parametrize("walks", [25, pytest.param(150, marks=pytest.mark.slow)])
+def test_no_walk_from_answer_to_answer_makes_the_server_fail(real_application: Application, walks: int) -> None:
+    """What an answer names is asked for, changed and removed, along the links that Schemathesis finds."""
+    schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(real_application), headers=KEY)
+    statuses: list[int] = []
+
+    class Walk(schema.as_state_machine()):
+        def get_call_kwargs(self, case: schemathesis.Case) -> dict[str, Any]:
+            return {"headers": KEY}
+
+        def validate_response(self, response: schemathesis.Response, case: schemathesis.Case, **_: object) -> None:
+            statuses.append(response.status_code)
+            assert response.status_code < 500, f"{case.as_curl_command()}\n{response.text}"
+
+    run_state_machine_as_test(
+        Walk,
+        settings=settings(
+            max_examples=walks,
+            stateful_step_count=10,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    assert len(statuses) >= walks

@@ -9,7 +9,7 @@ MARK = Path("die")
 
 
 def _until_told(self: Collector) -> None:
-    while not self._stop.wait(0.05):
+    while not self._background.over.wait(0.05):
         if MARK.exists():
             MARK.unlink()
             return
