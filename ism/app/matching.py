@@ -24,7 +24,7 @@ from ism.data.codes import nace
 from ism.data.impact import estimate
 from ism.data.market import OfferArrays, Rows, distance_km, offer_arrays
 from ism.data.text import TextEncoder
-from ism.domain.engine import FusionModel
+from ism.domain.engine import FusionModel, Reason
 from ism.domain.errors import EngineError, InvalidInputError
 from ism.domain.market import Company, Listing, Offer, Recommendation
 from ism.domain.match import Match, MatchedReceiver, MatchFilters, MatchResult
@@ -494,8 +494,10 @@ def _ranking(  # noqa: PLR0913, PLR0917 - three call sites; a class for it would
     places: Sequence[int],
     notes: tuple[str, ...],
 ) -> _Ranking:
+    reasons = reasons_for(serving.fusion.engines, serving.built, offers, rows[places])
     matches = tuple(
-        _match(serving, offer, offers, rows, scores, place, rank) for rank, place in enumerate(places, start=1)
+        _match(serving, offer, rows, scores, place, rank, why)
+        for rank, (place, why) in enumerate(zip(places, reasons, strict=True), start=1)
     )
     engine_scores = tuple(
         {name: float(values[0, place]) for name, values in scores.probabilities.items()} for place in places
@@ -506,15 +508,13 @@ def _ranking(  # noqa: PLR0913, PLR0917 - three call sites; a class for it would
 def _match(  # noqa: PLR0913, PLR0917 - gathers one row of many tables
     serving: _Serving,
     offer: Offer,
-    offers: OfferArrays,
     rows: Rows,
     scores: FusedScores,
     place: int,
     rank: int,
+    reasons: tuple[Reason, ...],
 ) -> Match:
-    row = int(rows[place])
-    receiver = _receiver(serving.built, row)
-    reasons = reasons_for(serving.fusion.engines, serving.built, offers, row)
+    receiver = _receiver(serving.built, int(rows[place]))
     rule = next((reason.detail for reason in reasons if "replaces" in reason.detail), None)  # a rule that is told whole
     distance = _distance(offer, receiver)
     return Match(

@@ -33,6 +33,7 @@ from ism.testing.engine_expect import (
     expect_explains,
     expect_proposes,
     expect_refused_or_equal,
+    expect_same_reasons,
     expect_sound,
     fitted,
     loaded_again,
@@ -197,12 +198,19 @@ def check_learns(make: MakeEngine, encoder: TextEncoder) -> None:
 
 
 def check_reasons(make: MakeEngine, encoder: TextEncoder) -> None:
-    """Every pair can be explained: in sentences of known kinds, strongest first, the same each time."""
+    """Every pair can be explained, alone or with others: in known kinds of sentences, strongest first, each time."""
     case = sample(encoder)
     engine = fitted(make, case)
-    expect_explains(engine, case.built.market, case.offers, range(0, len(case.built.market.receivers), 3))
+    market = case.built.market
+    expect_explains(engine, market, case.offers, range(0, len(market.receivers), 3))
     again = [engine.explain(case.built.market, case.obvious, 0, case.best) for _ in range(2)]
     expect("reasons are the same each time", again[0] == again[1])
+    rows = np.arange(0, len(market.receivers), 7)
+    for offer in range(0, len(case.offers), 5):
+        together = engine.explain_all(market, case.offers, offer, rows)
+        alone = [engine.explain(market, case.offers, offer, row) for row in rows.tolist()]
+        expect_same_reasons(together, alone, f"offer {offer} is explained with several receivers as with each")
+    expect("nobody needs no reasons", engine.explain_all(market, case.offers, 0, rows[:0]) == [])
 
 
 def check_contributions(make: MakeEngine, encoder: TextEncoder) -> None:

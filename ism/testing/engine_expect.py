@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from ism.data.market import Floats, Market, OfferArrays, nace_levels
 from ism.data.text import TextEncoder
-from ism.domain.engine import ReasonKind
+from ism.domain.engine import Reason, ReasonKind
 from ism.domain.errors import EngineError
 from ism.engines.base import Engine, Snapshot
 from ism.engines.catalog import with_encoder
@@ -94,6 +95,14 @@ def expect_explains(engine: Engine, market: Market, offers: OfferArrays, rows: r
                 expect(
                     "a reason is a sentence of this engine", reason.text.strip() != "" and reason.engine == engine.name
                 )
+
+
+def expect_same_reasons(given: Sequence[list[Reason]], expected: Sequence[list[Reason]], promise: str) -> None:
+    """The same reasons in the same order, equal but for rounding."""
+    expect(promise, [len(reasons) for reasons in given] == [len(reasons) for reasons in expected])
+    for one, other in zip(chain.from_iterable(given), chain.from_iterable(expected), strict=True):
+        same = (one.kind, one.source) == (other.kind, other.source)
+        expect(promise, same and abs(one.strength - other.strength) <= ROUNDING)
 
 
 def damages(content: bytes) -> Iterator[tuple[str, bytes | None]]:

@@ -68,7 +68,7 @@ def test_a_removed_precedent_is_as_if_it_had_never_been(case, engine):
         joined = offer_nodes(embedding.graph, one)
         for row in (case.best, 0, 50, len(market.receivers) - 1):
             removals = [Removal(), *(Removal(precedent=past) for past in removed)]
-            quick = utilities_without(weights, embedding, one, joined, row, removals)
+            quick = utilities_without(weights, embedding, one, joined, np.full(len(removals), row), removals)
             whole = [utilities(weights, each, one, np.asarray([row]))[0, 0] for each in (embedding, *without)]
             np.testing.assert_allclose(quick, whole, atol=1e-4)
 
@@ -80,8 +80,8 @@ def test_a_removed_code_is_as_if_the_graph_did_not_know_it(case, engine):
     bare = replace(joined, about={**joined.about, "waste": joined.about["waste"][:, :0]})
     bare.about["waste"].resize(joined.about["waste"].shape)
     rows = np.asarray([case.best])
-    quick = utilities_without(engine._weights, embedding, one, joined, case.best, [Removal(offer="waste")])
-    spelled = utilities_without(engine._weights, embedding, one, bare, case.best, [Removal()])
+    quick = utilities_without(engine._weights, embedding, one, joined, rows, [Removal(offer="waste")])
+    spelled = utilities_without(engine._weights, embedding, one, bare, rows, [Removal()])
     np.testing.assert_allclose(quick, spelled, atol=1e-5)
     assert quick[0] != pytest.approx(float(utilities(engine._weights, embedding, one, rows)[0, 0]), abs=1e-3)
 

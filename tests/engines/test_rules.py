@@ -91,7 +91,7 @@ def test_the_network_with_its_rules_taken_away_is_the_network_without_them():
     np.testing.assert_allclose(utilities(weights, with_rules, lesson.offers, lesson.everybody), told, atol=2e-4)
     one, row = CASE.obvious, np.asarray([CASE.best])
     joined = offer_nodes(with_rules.graph, one)
-    quick = utilities_without(weights, with_rules, one, joined, CASE.best, [Removal(), Removal(rules=True)])
+    quick = utilities_without(weights, with_rules, one, joined, np.repeat(row, 2), [Removal(), Removal(rules=True)])
     whole = [utilities(weights, each, one, row)[0, 0] for each in (with_rules, bare)]
     np.testing.assert_allclose(quick, whole, atol=1e-4)
     assert quick[0] > quick[1]

@@ -137,17 +137,24 @@ class FederatedEngine(Engine):
 
     def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
         """The parts of the utility that speak for the pair, in words; see `Engine.explain`."""
+        return self.explain_all(market, offers, offer, np.asarray([row], dtype=np.intp))[0]
+
+    def explain_all(self, market: Market, offers: OfferArrays, offer: int, rows: Rows) -> list[list[Reason]]:
+        """The columns of all pairs at once; see `explain`."""
         one = offers.take(np.asarray([offer], dtype=np.intp))
-        return part_reasons(market, one, row, self.contributions(market, offers, offer, row))
+        parts = self._parts(market, one, rows)
+        return [part_reasons(market, one, row, mine) for row, mine in zip(rows.tolist(), parts, strict=True)]
 
     def contributions(self, market: Market, offers: OfferArrays, offer: int, row: int) -> dict[str, float]:
         """Parts of the utility: they add up to the logit of the score (plus a constant)."""
-        learned = self._learned()
-        one, rows = offers.take(np.asarray([offer], dtype=np.intp)), np.asarray([row], dtype=np.intp)
-        places = self._places_of(market)
-        factors = learned.of_receivers(places.distinct[places.of[rows]])[0]
-        pair = pair_columns(market, one, rows, self._rules)[0, 0]
-        return utility_parts(offer_columns(one)[0] * factors, pair * learned.pair)
+        one = offers.take(np.asarray([offer], dtype=np.intp))
+        return self._parts(market, one, np.asarray([row], dtype=np.intp))[0]
+
+    def _parts(self, market: Market, one: OfferArrays, rows: Rows) -> list[dict[str, float]]:
+        learned, places = self._learned(), self._places_of(market)
+        offer = offer_columns(one)[0] * learned.of_receivers(places.distinct[places.of[rows]])
+        pairs = pair_columns(market, one, rows, self._rules)[0] * learned.pair
+        return [utility_parts(*columns) for columns in zip(offer, pairs, strict=True)]
 
     def save(self, folder: Path) -> None:
         """Write ``engine.json`` (bins, plan, privacy ledger, reports of all rounds) and ``parameters.safetensors``."""

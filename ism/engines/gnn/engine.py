@@ -87,8 +87,12 @@ class GnnEngine(Engine):
 
     def explain(self, market: Market, offers: OfferArrays, offer: int, row: int) -> list[Reason]:
         """The edges whose removal lowers the score most, each with the score that would be left."""
+        return self.explain_all(market, offers, offer, np.asarray([row], dtype=np.intp))[0]
+
+    def explain_all(self, market: Market, offers: OfferArrays, offer: int, rows: Rows) -> list[list[Reason]]:
+        """All removals from all pairs in one pass of the network; see `explain`."""
         weights, embedding = self._at(market)
-        return edge_reasons(weights, embedding, market, offers.take(np.asarray([offer], dtype=np.intp)), row)
+        return edge_reasons(weights, embedding, market, offers.take(np.asarray([offer], dtype=np.intp)), rows)
 
     def save(self, folder: Path) -> None:
         """Write ``engine.json`` and ``network.safetensors``."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 
 from ism.data.graph import KNOWN, OfferNodes
 from ism.data.market import Floats, Market, OfferArrays, Rows
@@ -40,11 +42,27 @@ class _Pair:
     row: int
 
 
-def edge_reasons(weights: Weights, embedding: Embedding, market: Market, one: OfferArrays, row: int) -> list[Reason]:
-    """Up to four edges and precedents whose removal lowers the score most, strongest first."""
-    pair = _Pair(market, embedding, one, asked_of(weights, embedding, one).joined, row)
-    removals = [Removal(), *_removals(pair)]
-    utility = utilities_without(weights, embedding, one, pair.joined, row, removals)
+def edge_reasons(
+    weights: Weights, embedding: Embedding, market: Market, one: OfferArrays, rows: Rows
+) -> list[list[Reason]]:
+    """For each receiver, up to four edges and precedents whose removal lowers the score most, strongest first."""
+    if not len(rows):
+        return []
+    joined = asked_of(weights, embedding, one).joined
+    pairs = [_Pair(market, embedding, one, joined, row) for row in rows.tolist()]
+    removals = [[Removal(), *_removals(pair)] for pair in pairs]
+    counts = [len(mine) for mine in removals]
+    utility = utilities_without(
+        weights, embedding, one, joined, np.repeat(rows, counts), [*chain.from_iterable(removals)]
+    )
+    left = np.split(utility, np.cumsum(counts)[:-1])
+    return [_strongest(weights, *told) for told in zip(pairs, removals, left, strict=True)]
+
+
+def _strongest(
+    weights: Weights, pair: _Pair, removals: list[Removal], utility: npt.NDArray[np.float64]
+) -> list[Reason]:
+    """``utility`` is that of the pair as it is, then after each removal."""
     falls, scores = utility[0] - utility[1:], probability(weights, utility).astype(np.float64)
     chosen = [place for place in np.argsort(-falls, kind="stable")[:_MOST] if falls[place] >= _LEAST]
     return [_reason(removals[place + 1], pair, float(scores[0]), float(scores[place + 1])) for place in chosen]
