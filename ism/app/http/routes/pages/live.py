@@ -9,12 +9,13 @@ import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from ism.app.http.crowd import STREAM
 from ism.app.web.pulse import Pulse
 
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/api/stream")
+@router.get(STREAM)
 async def stream(request: Request) -> StreamingResponse:
     """``change`` with the topics that changed, and ``beat`` every few seconds, so that silence means trouble."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
