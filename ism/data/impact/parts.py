@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ism.data.codes.ewc import hazard_status
 from ism.data.impact import tables
@@ -36,6 +37,7 @@ def is_hazardous(ewc: str | None, hazardous: bool | None) -> bool:
     return bool(hazardous) or (ewc is not None and hazard_status(ewc) in ("AH", "MH"))
 
 
+@lru_cache(maxsize=256)  # asked for with each receiver of an offer
 def route_of(text: str, ewc: str | None, function: str | None, hazardous: bool) -> Route:
     """Where the waste would go: by its code, else the longest phrase in its text, else its function, else landfill.
 

@@ -103,7 +103,13 @@ def normalised(text: str) -> str:
 
 def has_phrase(text: str, phrase: str) -> bool:
     """Whether a normalised text has a phrase as whole words; parts joined by ``+`` must all occur."""
-    return all(normalised(part) in text for part in phrase.split("+"))
+    return all(part in text for part in _parts(phrase))
+
+
+@cache
+def _parts(phrase: str) -> tuple[str, ...]:
+    """Normalised once: the phrases are those of the tables."""
+    return tuple(normalised(part) for part in phrase.split("+"))
 
 
 def covers(prefixes: Iterable[str], ewc: str | None) -> int:
