@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,8 @@ def carry_on(folder: OptimizationFolder, database_url: str | None, stopped: thre
     """
     from ism.tuning.search import Running, Search, StoppedError  # noqa: PLC0415 - optuna takes 0.4 s
 
+    # takes a second: loaded while the first trial runs, so that the status of a later one need not wait for it
+    threading.Thread(target=import_module, args=("optuna.importance",), name="importances", daemon=True).start()
     request = folder.request()
     config, jobs = config_of(request["config"]), int(request["running"]["jobs"])
     folder.tell(status="running", start_time=folder.status()["start_time"] or now())

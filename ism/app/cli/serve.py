@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import os
@@ -81,7 +82,7 @@ def _end_in_time() -> None:
 def _run(application: Application, orchestrator: ProductionOrchestrator, listener: socket.socket) -> None:
     import uvicorn  # noqa: PLC0415 - after the settings were found good
 
-    app = create_app(application, orchestrator)
+    app = create_app(application, orchestrator, when_warm=_settle)
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -101,6 +102,12 @@ def _run(application: Application, orchestrator: ProductionOrchestrator, listene
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     Server(config).run(sockets=[listener])
+
+
+def _settle() -> None:
+    """Leave what was loaded out of later collections of garbage: it stays, and each would hold up all requests."""
+    gc.collect()
+    gc.freeze()
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
@@ -44,7 +44,11 @@ _ABOUT = (
 )
 
 
-def create_app(application: Application, orchestrator: ProductionOrchestrator | None = None) -> FastAPI:
+def create_app(
+    application: Application,
+    orchestrator: ProductionOrchestrator | None = None,
+    when_warm: Callable[[], object] = lambda: None,
+) -> FastAPI:
     """The HTTP face of an application; while it runs, the orchestrator supervises the application's parts.
 
     Closing the application is left to whoever opened it.
@@ -52,6 +56,7 @@ def create_app(application: Application, orchestrator: ProductionOrchestrator | 
     Args:
         application: answers.
         orchestrator: of this application; one with the application's settings when None.
+        when_warm: called when all is loaded.
     """
     supervision = orchestrator or ProductionOrchestrator(application=application)
     flows = Flows(application.store)
@@ -60,6 +65,7 @@ def create_app(application: Application, orchestrator: ProductionOrchestrator | 
         """Load what the pages show of the market, so that the first visitor need not wait for it."""
         with suppress(IsmError):  # a store that is closed again, or away: the page that asks says so
             flows.current()
+        when_warm()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
