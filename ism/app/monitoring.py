@@ -87,8 +87,8 @@ class Monitoring:
         """Fusion models, the active one, and what was fused in the last 24 hours."""
         now = datetime.now(UTC)
         active = fusion.get_active_model().model_id
-        fused = self._store.monitoring.shown(now - timedelta(hours=24), now + timedelta(seconds=1))
-        number = len(fused)
+        since, until = now - timedelta(hours=24), now + timedelta(seconds=1)
+        _, number, confidence = self._store.monitoring.shown_total(since, until)
         return {
             "fusion_models": [
                 {**_model(model), "is_active": model.model_id == active} for model in fusion.get_fusion_models()
@@ -96,7 +96,7 @@ class Monitoring:
             "fusion_stats": {
                 "total_fusions": number,
                 "successful_fusions": number,
-                "average_confidence": sum(row[2] for row in fused) / number if number else None,
+                "average_confidence": confidence,
                 "last_updated": now.isoformat(),
                 "missing": None if number else "Nothing was matched in the last 24 hours.",
             },

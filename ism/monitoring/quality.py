@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import numpy as np
 from ism.domain.monitoring import MetricPoint
 from ism.engines.metrics import ndcg
 from ism.feedback.evidence import MaturedLabels, matured_labels
-from ism.monitoring.live_quality import Estimate, estimate, labelled_shares, lists_of
+from ism.monitoring.live_quality import Estimate, Shown, estimate, labelled_shares, lists_of
 from ism.monitoring.metrics import points
 from ism.monitoring.requests import RequestTotals
 from ism.retraining.calibration_error import calibration_error
@@ -82,28 +82,48 @@ def accuracy_by_request(labels: MaturedLabels, scores: Floats) -> dict[str, floa
     return found
 
 
-def live_estimate(store: Store, labels: MaturedLabels, model: str, now: datetime) -> Estimate:
-    """Accuracy of what was shown in the last week, before its labels mature; see `ism.monitoring.live_quality`.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What estimates read: the same lists for every model.
 
-    Args:
-        store: holds what was shown.
-        labels: of the latest matured window.
-        model: an engine, or `FUSION`.
-        now: end of the week.
+    Attributes:
+        judged: the latest requests with matured labels, in the order in which these matured.
+        reference: what was shown of them.
+        fresh: what was shown in the last week.
     """
-    engine = None if model == FUSION else model
+
+    judged: list[str]
+    reference: list[Shown]
+    fresh: list[Shown]
+
+
+def seen_lists(store: Store, labels: MaturedLabels, now: datetime) -> Seen:
+    """The latest lists of each kind, up to ``now``."""
     latest: dict[str, np.datetime64] = {}
     for request, at in zip(labels.request_id, labels.matured_at, strict=True):
         latest[str(request)] = max(at, latest.get(str(request), at))
-    requests = sorted(latest, key=lambda request: (latest[request], request))[-_LISTS:]
-    kept, reference = lists_of(store.monitoring.shown_of(requests), engine)
+    judged = sorted(latest, key=lambda request: (latest[request], request))[-_LISTS:]
+    fresh = store.monitoring.requests(now - FRESH, now, _LISTS)
+    return Seen(judged, store.monitoring.shown_of(judged), store.monitoring.shown_of(fresh))
+
+
+def live_estimate(seen: Seen, labels: MaturedLabels, model: str) -> Estimate:
+    """Accuracy of what was shown in the last week, before its labels mature; see `ism.monitoring.live_quality`.
+
+    Args:
+        seen: from `seen_lists`.
+        labels: of the latest matured window.
+        model: an engine, or `FUSION`.
+    """
+    engine = None if model == FUSION else model
+    kept, reference = lists_of(seen.reference, engine)
     place = {request: row for row, request in enumerate(kept)}
-    order = np.asarray([place[request] for request in requests if request in place], np.intp)
+    order = np.asarray([place[request] for request in seen.judged if request in place], np.intp)
     scores = labels.final_score if engine is None else labels.engine_scores.get(model, np.full(len(labels), math.nan))
-    known = np.isfinite(scores) & np.isin(labels.request_id.astype(str), requests)
+    known = np.isfinite(scores) & np.isin(labels.request_id.astype(str), seen.judged)
     values = accuracy_by_request(labels.take(known), scores[known])
     accuracies = np.asarray([values.get(kept[row], math.nan) for row in order], np.float64)
-    _, fresh = lists_of(store.monitoring.shown_of(store.monitoring.requests(now - FRESH, now, _LISTS)), engine)
+    _, fresh = lists_of(seen.fresh, engine)
     reference = reference.take(order)
     return estimate(reference, accuracies, fresh, labelled_shares(reference, labels.rank[known]))
 
@@ -140,22 +160,21 @@ class QualityMeter:
         labels = matured_labels(self._store, self._rules, as_of=now)
         since = np.datetime64((now - WINDOW).replace(tzinfo=None), "us")
         labels = labels.take(labels.matured_at >= since)
-        shown = self._store.monitoring.shown(now - timedelta(hours=1), now)
+        hour, seen = now - timedelta(hours=1), seen_lists(self._store, labels, now)
+        requests, _, confidence = self._store.monitoring.shown_total(hour, now)
+        shown = self._store.monitoring.shown_of(self._store.monitoring.requests(hour, now, _LISTS))
         ratings = self._store.monitoring.model_ratings(now - WINDOW, now)
-        values: dict[str, float | None] = {}
+        values: dict[str, float | None] = {f"model.confidence:{FUSION}": confidence}
         latency = self._latency()
         for model in [*self._models, FUSION]:
             quality = model_quality(labels, model)
             for name in ("accuracy", "low", "high", "calibration", "coverage"):
                 values[f"model.{name}:{model}"] = getattr(quality, name)
             values[f"model.n:{model}"] = quality.n
-            ahead = live_estimate(self._store, labels, model, now)
+            ahead = live_estimate(seen, labels, model)
             for name, value in zip(ESTIMATE, (ahead.value, ahead.low, ahead.high, ahead.error), strict=True):
                 values[f"model.{name}:{model}"] = value
-            scored = [row for row in shown if model == FUSION or model in row[3]]
-            values[f"model.throughput:{model}"] = len({row[0] for row in scored}) / 3600.0
-            if model == FUSION and scored:
-                values[f"model.confidence:{model}"] = sum(row[2] for row in scored) / len(scored)
+            values[f"model.throughput:{model}"] = requests * _share(shown, model) / 3600.0
             if model in ratings:
                 number, total = ratings[model]
                 values[f"model.feedback_score:{model}"] = total / number
@@ -184,3 +203,9 @@ class QualityMeter:
             return None
         then = min(found, key=lambda point: abs(point.at - at)).mean
         return accuracy / then if then > 0 else None
+
+
+def _share(shown: Sequence[Shown], model: str) -> float:
+    """Share of the requests that a model scored; 0 without any."""
+    scored = {row[0] for row in shown if model == FUSION or model in row[3]}
+    return len(scored) / max(len({row[0] for row in shown}), 1)

@@ -78,3 +78,7 @@ class MonitoringStore(ABC):
     @abstractmethod
     def shown(self, since: datetime, until: datetime) -> list[tuple[str, float, float, Mapping[str, float]]]:
         """Request, final score, confidence and the engines' scores of what was recommended in a time."""
+
+    @abstractmethod
+    def shown_total(self, since: datetime, until: datetime) -> tuple[int, int, float | None]:
+        """How many requests and recommendations there were in a time; mean confidence of the latter, None without."""

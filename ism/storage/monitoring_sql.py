@@ -174,6 +174,17 @@ class SqlMonitoringStore(MonitoringStore):
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
+    def shown_total(self, since: datetime, until: datetime) -> tuple[int, int, float | None]:
+        table = schema.recommendation
+        query = (
+            select(func.count(table.c.request_id.distinct()), func.count(), func.avg(table.c.confidence))
+            .join_from(table, schema.request)
+            .where(schema.request.c.created_at >= since, schema.request.c.created_at < until)
+        )
+        with self._database.read() as connection:
+            requests, number, confidence = connection.execute(query).one()
+        return requests, number, None if confidence is None else float(confidence)
+
 
 def resolution_for(since: datetime, now: datetime, span: timedelta) -> int:
     """Seconds: the finest resolution kept since then that gives at most 400 points of a metric."""

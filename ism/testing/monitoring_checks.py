@@ -115,6 +115,10 @@ def check_what_was_shown(store: Store) -> None:
     expect("with the engines' scores", rows[0][3] == {"matching": 0.5})
     between = store.monitoring.shown(NOW - timedelta(hours=2, minutes=30), NOW)
     expect("so are those of a time", {row[0] for row in between} == {"q1", "q2"})
+    mean = sum(row[2] for row in between) / len(between)
+    total = store.monitoring.shown_total(NOW - timedelta(hours=2, minutes=30), NOW)
+    expect("they are counted", total[:2] == (2, 4) and total[2] is not None and abs(total[2] - mean) < 1e-9)
+    expect("no mean of nothing", store.monitoring.shown_total(NOW, NOW + timedelta(hours=1)) == (0, 0, None))
 
 
 def check_jobs_are_counted_by_state(store: Store) -> None:
