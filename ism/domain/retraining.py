@@ -38,8 +38,8 @@ MOVES: dict[JobState, tuple[JobState, ...]] = {
     "TRAINED": ("EVALUATED", "FAILED"),
     "EVALUATED": ("EVALUATED", "REJECTED", "GATE_PASSED", "FAILED"),
     "GATE_PASSED": ("STAGED", "FAILED"),
-    "STAGED": ("SHADOW", "FAILED"),
-    "SHADOW": ("SHADOW", "CANARY", "FAILED"),
+    "STAGED": ("SHADOW", "PROMOTED", "FAILED"),
+    "SHADOW": ("SHADOW", "CANARY", "PROMOTED", "FAILED"),
     "CANARY": ("CANARY", "PROMOTED", "ROLLED_BACK", "FAILED"),
     "PROMOTED": ("PROMOTED", "BAKED", "ROLLED_BACK", "FAILED"),
     "COALESCED": (),
@@ -49,6 +49,7 @@ MOVES: dict[JobState, tuple[JobState, ...]] = {
     "ROLLED_BACK": (),
 }
 ENDED: frozenset[JobState] = frozenset(state for state, after in MOVES.items() if not after)
+OPEN: frozenset[JobState] = frozenset(MOVES) - ENDED
 _STATUS: dict[JobState, JobStatus] = {
     "REQUESTED": "pending",
     "DEFERRED": "pending",

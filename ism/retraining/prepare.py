@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ism.domain.retraining import ENDED, RetrainingJob
+from ism.domain.retraining import OPEN, RetrainingJob
 from ism.retraining.parts import Parts, Step, Stop, champion_of, snapshot_of
 from ism.retraining.snapshot import SplitRule, make_snapshot
 
@@ -28,8 +28,8 @@ def request(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
 
 def _wait(parts: Parts, job: RetrainingJob) -> tuple[datetime, str] | None:
     now, config = parts.clock(), parts.config
-    for other in parts.store.jobs(model_name=job.model_name, limit=1000):
-        if other.state not in ENDED and other.started_at is not None and other.job_id != job.job_id:
+    for other in parts.store.jobs(model_name=job.model_name, states=OPEN, limit=1000):
+        if other.started_at is not None and other.job_id != job.job_id:
             return now, f"Job {other.job_id} of the same model has not ended."
     begun = parts.store.begun_since(job.model_name, now - timedelta(days=7))
     if len(begun) >= config.weekly_budget:

@@ -10,6 +10,9 @@ from ism.retraining.e_process import canary_evidence
 from ism.retraining.parts import ACTOR, Parts, Step, Stop, version_of
 from ism.retraining.registry import Lineage
 
+_BY_HAND = Step("PROMOTED", "It was promoted by hand.")
+_WITHDRAWN = "It was withdrawn by hand, or another version took its place."
+
 
 def stage(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
     """Register what was trained as a version, with its lineage."""
@@ -39,6 +42,8 @@ def stage(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
 
 def start_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     """Let the version score beside the champion, unless deploying is left to people."""
+    if _serves(parts, job):
+        return _BY_HAND
     if not parts.config.auto_deploy:
         return None
     parts.registry.shadow(version_of(parts, job), ACTOR, f"Job {job.job_id} staged it.")
@@ -47,7 +52,11 @@ def start_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
 
 def watch_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     """Start the canary when enough requests were scored without a failure."""
+    if _serves(parts, job):
+        return _BY_HAND
     made, seen = version_of(parts, job), parts.observations.shadow(job.detail["version_id"])
+    if parts.registry.deployment(job.model_name).challenger != made.version_id:
+        return Step("FAILED", _WITHDRAWN)
     if seen.failures:
         parts.registry.withdraw(made, ACTOR, "It failed in shadow.")
         return Step("FAILED", f"It failed on {seen.failures} of {seen.requests} requests in shadow.")
@@ -62,8 +71,10 @@ def watch_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
 def watch_canary(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     """Harm rolls back, proven safety promotes, silence holds."""
     made = version_of(parts, job)
-    if parts.registry.deployment(job.model_name).champion == made.version_id:
-        return Step("PROMOTED", "It was promoted by hand.")
+    if _serves(parts, job):
+        return _BY_HAND
+    if parts.registry.deployment(job.model_name).challenger != made.version_id:
+        return Step("ROLLED_BACK", _WITHDRAWN)
     outcomes = parts.observations.outcomes(job.model_name, made.version_id)
     found = canary_evidence(outcomes, parts.config.canary_alpha, parts.config.canary_margin)
     numbers = {
@@ -87,14 +98,15 @@ def bake(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     if parts.registry.deployment(job.model_name).champion != made.version_id:
         return Step("ROLLED_BACK", "Another version was made champion.")
     alarm = parts.observations.alarm(job.model_name, made.version_id)
-    if alarm is not None:
-        if parts.registry.deployment(job.model_name).previous is None:
-            return None  # nothing to return to; the alarm stays with whoever raised it
+    alone = parts.registry.deployment(job.model_name).previous is None
+    if alarm is not None and not alone:
         parts.registry.rollback(job.model_name, ACTOR, alarm)
         return Step("ROLLED_BACK", alarm)
     promoted = next(move.at for move in reversed(parts.store.moves(job.job_id)) if move.to_state == "PROMOTED")
     if parts.clock() < promoted + parts.config.bake:
         return None
+    if alarm is not None:
+        return Step("BAKED", f"It stays, as no champion came before it to return to. {alarm}")
     return Step("BAKED", "Nothing spoke against it while it was watched.")
 
 
@@ -105,3 +117,8 @@ def give_up(parts: Parts, job: RetrainingJob, reason: str) -> Step | None:
     if "version_id" in job.detail:
         parts.registry.withdraw(version_of(parts, job), ACTOR, reason)
     return Step("FAILED", reason)
+
+
+def _serves(parts: Parts, job: RetrainingJob) -> bool:
+    """Whether somebody made the job's version champion meanwhile."""
+    return parts.registry.deployment(job.model_name).champion == job.detail["version_id"]

@@ -259,6 +259,54 @@ def test_deploying_can_be_left_to_people(make, store):
     assert store.retraining.deployment("counting").generation == 0
 
 
+def test_an_alarm_about_the_first_model_does_not_hold_the_job_for_ever(make, store, clock):
+    observed = Seen(arms=arms(0.3, 0.5), reason="Outcomes fell by a third.")
+    pipeline = make(observed, bake=timedelta(hours=24))
+    job = run(pipeline)
+    assert job.state == "PROMOTED"
+    clock.forward(hours=25)
+    pipeline.run_due()
+    assert pipeline.job(job.job_id).state == "BAKED"
+    assert "Outcomes fell by a third." in pipeline.moves(job.job_id)[-1].reason
+    assert store.retraining.deployment("counting").champion == job.detail["version_id"]
+
+
+@pytest.mark.parametrize("waits", ["STAGED", "SHADOW", "CANARY"])
+def test_a_version_that_people_promote_while_its_job_waits_is_watched_like_any_other(make, store, waits):
+    pipeline = make(Seen(requests=50 if waits == "CANARY" else 0), auto_deploy=waits != "STAGED")
+    job = run(pipeline)
+    assert job.state == waits
+    pipeline._parts.registry.promote(store.retraining.get_version(job.detail["version_id"]), "operator", "sure")
+    pipeline.run_due()
+    assert "PROMOTED" in states(pipeline, job)
+    promoted = next(move for move in pipeline.moves(job.job_id) if move.to_state == "PROMOTED")
+    assert promoted.reason == "It was promoted by hand."
+
+
+@pytest.mark.parametrize(("waits", "ends"), [("SHADOW", "FAILED"), ("CANARY", "ROLLED_BACK")])
+def test_a_version_that_people_withdraw_ends_its_job(make, store, waits, ends):
+    pipeline = make(Seen(requests=50 if waits == "CANARY" else 0))
+    job = run(pipeline)
+    assert job.state == waits
+    pipeline._parts.registry.withdraw(store.retraining.get_version(job.detail["version_id"]), "operator", "no")
+    pipeline.run_due()
+    job = pipeline.job(job.job_id)
+    assert (job.state, "by hand" in job.error_message) == (ends, True)
+
+
+def test_a_job_that_runs_is_seen_behind_any_number_of_later_requests(make, store, clock):
+    pipeline = make(Seen(requests=50), cool_down=timedelta(0))
+    held = run(pipeline)
+    assert held.state == "CANARY"
+    waiting = replace(store.retraining.jobs()[0], state="REQUESTED", started_at=None, moves=0, detail={})
+    for number in range(1001):
+        later = clock.now + timedelta(seconds=number)
+        store.retraining.add_job(replace(waiting, job_id=f"later-{number}", created_at=later))
+    pipeline.run_due()
+    assert len(store.retraining.jobs(states=["CANARY"])) == 1
+    assert not [job for job in store.retraining.jobs(states=["SHADOW", "SNAPSHOTTED", "TRAINED"])]
+
+
 @pytest.mark.parametrize("triggers", [60, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_any_number_of_triggers_makes_one_run(make, store, triggers):
     pipeline = make(weekly_budget=1)
