@@ -121,4 +121,4 @@ def give_up(parts: Parts, job: RetrainingJob, reason: str) -> Step | None:
 
 def _serves(parts: Parts, job: RetrainingJob) -> bool:
     """Whether somebody made the job's version champion meanwhile."""
-    return parts.registry.deployment(job.model_name).champion == job.detail["version_id"]
+    return parts.registry.deployment(job.model_name).champion == version_of(parts, job).version_id

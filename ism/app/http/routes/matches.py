@@ -24,7 +24,7 @@ class EngineAnswer(BaseModel):
 
 
 router = api_router("Matching")
-_MOST_AT_ONCE = 2  # most of it holds the interpreter: more at once would only keep everybody else waiting
+_MOST_AT_ONCE = 4  # most of it holds the interpreter: with more, everybody else waits; with 2, first answers do
 _places = anyio.CapacityLimiter(_MOST_AT_ONCE)
 
 
