@@ -38,7 +38,11 @@ class Tuning:
             built = read_market(store, encoder)
             return Snapshot(built.market, built.groups)
 
-        self.optimizer = AIHyperparameterOptimizer(settings, market)
+        def champion(name: str) -> dict[str, Any] | None:
+            serves = store.retraining.deployment(name).champion
+            return None if serves is None else store.retraining.get_version(serves).params
+
+        self.optimizer = AIHyperparameterOptimizer(settings, market, champion=champion)
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         if settings.tuning_continuous:
