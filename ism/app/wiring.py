@@ -470,10 +470,9 @@ class Application:
         return teach(self.store, self.fusion, loop)
 
     def _has_jobs(self) -> bool:
-        from ism.domain.retraining import ENDED, MOVES  # noqa: PLC0415 - as small as the question
+        from ism.domain.retraining import OPEN  # noqa: PLC0415 - as small as the question
 
-        open_states = [state for state in MOVES if state not in ENDED]
-        return bool(self.store.retraining.jobs(states=open_states, limit=1))
+        return bool(self.store.retraining.jobs(states=OPEN, limit=1))
 
     def _store_state(self) -> dict[str, str]:
         try:

@@ -161,6 +161,7 @@ class QualityMeter:
         since = np.datetime64((now - WINDOW).replace(tzinfo=None), "us")
         labels = labels.take(labels.matured_at >= since)
         hour, seen = now - timedelta(hours=1), seen_lists(self._store, labels, now)
+        # All requests of the hour are counted; who scored them is seen on the latest, which are all where they are few.
         requests, _, confidence = self._store.monitoring.shown_total(hour, now)
         shown = self._store.monitoring.shown_of(self._store.monitoring.requests(hour, now, _LISTS))
         ratings = self._store.monitoring.model_ratings(now - WINDOW, now)
@@ -206,6 +207,6 @@ class QualityMeter:
 
 
 def _share(shown: Sequence[Shown], model: str) -> float:
-    """Share of the requests that a model scored; 0 without any."""
+    """Share of some requests that a model scored; 0 without any."""
     scored = {row[0] for row in shown if model == FUSION or model in row[3]}
     return len(scored) / max(len({row[0] for row in shown}), 1)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from ism.domain.errors import ConflictError, IsmError, LeadLostError, StorageError, StorageUnavailableError
-from ism.domain.retraining import ENDED, MOVES, RetrainingJob
+from ism.domain.retraining import ENDED, OPEN, RetrainingJob
 from ism.retraining.parts import Parts, Step
 from ism.retraining.rollout import give_up
 from ism.retraining.steps import STEPS
@@ -37,8 +37,7 @@ class Driver:
 
     def tick(self) -> int:
         """Run every job that is due as far as it goes now; returns how many moves were made."""
-        open_states = [state for state in MOVES if state not in ENDED]
-        return sum(self.run(job.job_id) for job in reversed(self._parts.store.jobs(states=open_states, limit=1000)))
+        return sum(self.run(job.job_id) for job in reversed(self._parts.store.jobs(states=OPEN, limit=1000)))
 
     def run(self, job_id: str) -> int:
         """Run one job until it ends, waits, or is somebody else's; returns how many moves were made."""

@@ -22,7 +22,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists
 
 from ism.domain.errors import ConfigurationError
-from ism.domain.retraining import ENDED, MOVES
+from ism.domain.retraining import ENDED, OPEN
 from ism.retraining.driver import Driver
 from ism.retraining.opening import default_parts
 from ism.retraining.parts import Parts
@@ -58,9 +58,8 @@ def move(job_id: str, state: str) -> str:
 def retraining() -> dict[str, str]:
     """Move every job that is due as far as it goes now; job -> state."""
     parts = _parts()
-    open_states = [state for state in MOVES if state not in ENDED]
     found: dict[str, str] = {}
-    for job in reversed(parts.store.jobs(states=open_states, limit=1000)):
+    for job in reversed(parts.store.jobs(states=OPEN, limit=1000)):
         state, moves = str(job.state), -1
         while state not in ENDED and moves != parts.store.get_job(job.job_id).moves:
             moves = parts.store.get_job(job.job_id).moves

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from ism.domain.errors import EngineError, IsmError, NotFoundError, StorageUnavailableError
-from ism.domain.retraining import ENDED, MOVES, JobMove, RetrainingJob, TriggerType
+from ism.domain.retraining import ENDED, OPEN, JobMove, RetrainingJob, TriggerType
 from ism.engines import catalog
 from ism.retraining.config import checked_request
 from ism.retraining.driver import Driver
@@ -138,7 +138,7 @@ class AIRetrainingPipeline:
             EngineError: they cannot be run.
             StorageError: the store cannot be read.
         """
-        count = len(self._parts.store.jobs(states=[state for state in MOVES if state not in ENDED], limit=1000))
+        count = len(self._parts.store.jobs(states=OPEN, limit=1000))
         if self._thread is not None and not self._thread.is_alive():
             raise EngineError("The thread that runs retraining jobs has ended.")
         if self._failure is not None:

@@ -11,7 +11,7 @@ from ism.retraining.parts import ACTOR, Parts, Step, Stop, version_of
 from ism.retraining.registry import Lineage
 
 _BY_HAND = Step("PROMOTED", "It was promoted by hand.")
-_WITHDRAWN = "It was withdrawn by hand, or another version took its place."
+_WITHDRAWN = "It takes part no more: it was withdrawn, or another version took its place."
 
 
 def stage(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:

@@ -198,12 +198,12 @@ def check_learns(make: MakeEngine, encoder: TextEncoder) -> None:
 
 
 def check_reasons(make: MakeEngine, encoder: TextEncoder) -> None:
-    """Every pair can be explained, alone or with others: in known kinds of sentences, strongest first, each time."""
+    """Every pair can be explained in sentences of known kinds, strongest first, the same each time and among others."""
     case = sample(encoder)
     engine = fitted(make, case)
     market = case.built.market
     expect_explains(engine, market, case.offers, range(0, len(market.receivers), 3))
-    again = [engine.explain(case.built.market, case.obvious, 0, case.best) for _ in range(2)]
+    again = [engine.explain(market, case.obvious, 0, case.best) for _ in range(2)]
     expect("reasons are the same each time", again[0] == again[1])
     rows = np.arange(0, len(market.receivers), 7)
     for offer in range(0, len(case.offers), 5):

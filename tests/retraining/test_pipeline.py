@@ -291,7 +291,7 @@ def test_a_version_that_people_withdraw_ends_its_job(make, store, waits, ends):
     pipeline._parts.registry.withdraw(store.retraining.get_version(job.detail["version_id"]), "operator", "no")
     pipeline.run_due()
     job = pipeline.job(job.job_id)
-    assert (job.state, "by hand" in job.error_message) == (ends, True)
+    assert (job.state, "it was withdrawn" in job.error_message) == (ends, True)
 
 
 def test_a_job_that_runs_is_seen_behind_any_number_of_later_requests(make, store, clock):

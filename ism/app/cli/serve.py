@@ -106,6 +106,7 @@ def _run(application: Application, orchestrator: ProductionOrchestrator, listene
 
 def _settle() -> None:
     """Leave what was loaded out of later collections of garbage: it stays, and each would hold up all requests."""
+    gc.unfreeze()  # of a load before this one, which may be garbage now
     gc.collect()
     gc.freeze()
 

@@ -183,7 +183,7 @@ class _Pairs:
         alone = self.market.edges.degree(kind)[around.nodes] - around.gone <= 0
         if kind in graph.homes:
             alone &= self.market.lived[kind][around.nodes] == 0
-        if kind == "material" and len(alone):
+        if kind == "material":
             links = alike_weights(graph.materials[around.nodes[0]], self.joined.texts, alone)
         else:
             links = (~alone).astype(np.float32)
