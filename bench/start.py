@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from urllib.error import URLError
 from tqdm import tqdm
 
 from bench.setup import Options
+from ism.testing.ports import free_port
 
 TITLE = "Start: from `ism serve` to an answer"
 NEEDS_DATA = False
@@ -115,8 +115,7 @@ class Server:
     """A process of its own that serves a folder on a free port."""
 
     def __init__(self, folder: Path, **more: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._url = f"http://127.0.0.1:{self.port}/readyz"
         command = [sys.executable, "-m", "ism.app.cli", "serve", "--data-dir", str(folder), "--port", str(self.port)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ISM_")} | more

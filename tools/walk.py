@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from ism.testing.ports import free_port
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"# exit code (\d+)$")
@@ -83,9 +84,8 @@ def walk(todo: list[Step], programs: Path, bring: list[Path]) -> list[Step]:
         programs: folder with ``ism`` and ``python``.
         bring: files that the page takes for granted.
     """
-    with tempfile.TemporaryDirectory(prefix="ism-walk-") as folder, socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-        found.close()
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="ism-walk-") as folder:
         for path in bring:
             shutil.copyfile(path, Path(folder) / path.name)
         with _shell(programs, Path(folder), port) as shell:

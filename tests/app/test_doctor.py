@@ -14,6 +14,7 @@ from ism.app import doctor
 from ism.app.cli.root import app
 from ism.settings import Settings
 from ism.storage import open_sqlite
+from ism.testing.ports import free_port
 
 
 @pytest.fixture
@@ -21,8 +22,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ISM_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return Settings(data_dir=tmp_path / "data", port=found.getsockname()[1])
+    return Settings(data_dir=tmp_path / "data", port=free_port())
 
 
 def run(*options: str) -> tuple[int, dict]:

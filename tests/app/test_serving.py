@@ -23,6 +23,7 @@ from ism.app.cli.root import app as cli
 from ism.app.http.app import create_app
 from ism.app.record import FILE, ServerRecord, local_url, read_record, remove_record, write_record
 from ism.app.wiring import Application
+from ism.testing.ports import free_port
 
 KEY = {"X-API-Key": ADMIN_KEY}
 
@@ -143,8 +144,7 @@ def test_how_this_machine_reaches_a_host(host: str, url: str) -> None:
 
 
 def test_a_server_starts_tells_its_key_once_and_stops_cleanly(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = free_port()
     folder = tmp_path / "data"
     command = [sys.executable, "-m", "ism.app.cli", "serve", "--port", str(port), "--data-dir", str(folder)]
     settings = {name: value for name, value in os.environ.items() if not name.startswith("ISM_")}

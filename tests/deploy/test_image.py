@@ -7,7 +7,6 @@ image under its user, without any capability, on a root file system that cannot 
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,8 @@ import httpx
 import pytest
 import yaml
 from dockerfile import Stage, stages
+
+from ism.testing.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 BUILD, RUN = stages(ROOT / "deploy" / "Dockerfile")
@@ -152,12 +153,6 @@ def container(
         if process.poll() is None:
             process.kill()
             process.wait(10)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def healthy(image: Path, process: subprocess.Popen[bytes], command: list[str], limit_s: float, **env: str) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+
+from ism.testing.ports import free_port
 
 KEY = "a-long-admin-key-for-tests"
 HERE = Path(__file__).parent
@@ -25,19 +26,25 @@ class Replica:
         self._folder, self._environment = folder, environment
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
+        self._said = folder
 
     def start(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            port = found.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ISM_")}
-        with (self._folder.parent / f"said-{port}.txt").open("w") as said:
+        self._said = self._folder.parent / f"said-{port}.txt"
+        with self._said.open("w") as said:
             self.process = subprocess.Popen(
                 [sys.executable, str(HERE / "replica_launcher.py"), "--disable-fusion", "--disable-optimization"],
                 stdout=said, stderr=said, cwd=self._folder.parent, text=True,
                 env={**inherited, **self._environment, "MONITORING_PORT": str(port),
                      "PYTHONPATH": os.pathsep.join(map(str, _PATHS))},
             )  # fmt: skip
+
+    def answered(self) -> bool:
+        """Whether it answers by now; fails with what it said if it ended instead."""
+        assert self.lives(), self._said.read_text()
+        return bool(self.readiness())
 
     def kill(self) -> None:
         if self.process is not None:
@@ -78,7 +85,7 @@ def replicas(number: int, folder: Path, url: str, **environment: str) -> Iterato
         for each in made:
             each.start()
         for each in made:
-            until(each.readiness)
+            until(each.answered)
         yield made
     finally:
         for each in made:

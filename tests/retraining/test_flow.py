@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import pytest
 from ism.domain.retraining import ENDED, RetrainingJob
 from ism.storage import open_postgres
 from ism.testing.history import history
+from ism.testing.ports import free_port
 
 pytest.importorskip("prefect", reason="the extra `prefect` is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
@@ -46,8 +46,7 @@ class Prefect:
     """
 
     def __init__(self, folder: Path, database_url: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            self._port = found.getsockname()[1]
+        self._port = free_port()
         self.api, self._folder, self._processes = f"http://127.0.0.1:{self._port}/api", folder, []
         self.environment = {
             **os.environ,

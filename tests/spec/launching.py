@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from ism.testing.ports import free_port
 
 KEY = "a-long-admin-key-for-tests"
 BACKEND = Path(__file__).parents[2] / "backend"
@@ -64,8 +65,7 @@ def launched(
     folder: Path, *options: str, script: Path = BACKEND / "start_production_ai_system.py", **environment: str
 ) -> Iterator[Launched]:
     """``python backend/start_production_ai_system.py OPTIONS`` on an empty market."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = free_port()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ISM_")}
     more = {"ISM_DATA_DIR": str(folder), "ISM_ADMIN_KEY": KEY, "ISM_DEMO_MARKET": "false"}
     arguments = [sys.executable, str(script), *options]

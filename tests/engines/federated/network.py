@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from ism.testing.ports import free_port
+
 APP = Path(__file__).resolve().parents[3] / "deploy" / "federation"
 
 
@@ -65,17 +67,6 @@ def _certificate(
     )
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 class Network:
     """Processes of one federation, with a folder for their logs; all are ended by `close`.
 
@@ -86,7 +77,7 @@ class Network:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.authority, self._certificate, self._key = certificates(folder)
-        self.fleet, self.control, self.serverappio = free_ports(3)
+        self.fleet, self.control, self.serverappio = free_port(), free_port(), free_port()
         self.environment = {
             **os.environ,
             "FLWR_HOME": str(folder / "flwr"),
@@ -108,8 +99,7 @@ class Network:
 
     def supernode(self, number: int, settings: str) -> subprocess.Popen[bytes]:
         """Start a SuperNode with its node settings."""
-        [port] = free_ports(1)
-        where = ["--superlink", f"127.0.0.1:{self.fleet}", "--clientappio-api-address", f"127.0.0.1:{port}"]
+        where = ["--superlink", f"127.0.0.1:{self.fleet}", "--clientappio-api-address", f"127.0.0.1:{free_port()}"]
         told = ["--root-certificates", self.authority, "--max-wait-time", "60", "--node-config", settings]
         return self._start(f"supernode-{number}", ["flower-supernode", *where, *told])
 
