@@ -160,13 +160,14 @@ def _now(optimizer: Callable[[], Optimizer]) -> Search:
     """A search by the optimizer of the moment: it may have been started again."""
 
     def search(
+        job_id: str,
         model_name: str,
         snapshot: Path,
         config: Mapping[str, Any],
         start: Mapping[str, ParamValue],
         stop: Callable[[], bool],
     ) -> dict[str, ParamValue]:
-        return OptimizerSearch(optimizer())(model_name, snapshot, config, start, stop)
+        return OptimizerSearch(optimizer())(job_id, model_name, snapshot, config, start, stop)
 
     return search
 

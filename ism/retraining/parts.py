@@ -78,6 +78,7 @@ class Search(Protocol):
 
     def __call__(
         self,
+        job_id: str,
         model_name: str,
         snapshot: Path,
         config: Mapping[str, Any],
@@ -87,6 +88,7 @@ class Search(Protocol):
         """The best parameters found.
 
         Args:
+            job_id: who searches; a second call for the same job goes on where the first one was cut off.
             model_name: of the catalogue.
             snapshot: the training part.
             config: of the request: ``n_trials``, ``timeout`` (s), ``seed``.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,8 +19,8 @@ _LOOK_S = 0.5
 class Optimizer(Protocol):
     """What is asked of `AIHyperparameterOptimizer`."""
 
-    def submit(self, config: OptimizationConfig, *, snapshot: Path) -> str:
-        """Begin a search on a snapshot; its identifier."""
+    def submit(self, config: OptimizationConfig, *, snapshot: Path, name: str) -> str:
+        """Begin a search on a snapshot; its identifier, which is its name."""
         ...
 
     def get_optimization_status(self, optimization_id: str) -> dict[str, Any]:
@@ -42,6 +44,7 @@ class OptimizerSearch:
 
     def __call__(
         self,
+        job_id: str,
         model_name: str,
         snapshot: Path,
         config: Mapping[str, Any],
@@ -54,7 +57,7 @@ class OptimizerSearch:
             EngineError: the search failed, or was stopped.
         """
         budget = {name: config[name] for name in ("n_trials", "timeout", "seed") if name in config}
-        begun = self._optimizer.submit(OptimizationConfig(model_name, **budget), snapshot=snapshot)
+        begun = self._begin(job_id, OptimizationConfig(model_name, **budget), snapshot)
         while (told := self._optimizer.get_optimization_status(begun))["status"] == "running":
             if stop():
                 self._optimizer.cancel(begun)
@@ -65,3 +68,14 @@ class OptimizerSearch:
                 f"The search ended as {told['status']}: {told.get('error_message') or 'no reason given'}."
             )
         return {**start, **told["best_params"]}
+
+    def _begin(self, job_id: str, config: OptimizationConfig, snapshot: Path) -> str:
+        """The search of a job: the one that an earlier process began, unless that was stopped."""
+        for number in itertools.count(1):
+            name = f"job-{re.sub('[^0-9A-Za-z]', '-', job_id)}-{number}"
+            status = self._optimizer.get_optimization_status(name)["status"]
+            if status == "not_found":
+                return self._optimizer.submit(config, snapshot=snapshot, name=name)
+            if status in {"running", "completed"}:
+                return name
+        raise AssertionError  # the numbers do not end

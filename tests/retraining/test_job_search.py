@@ -18,15 +18,20 @@ class FakeOptimizer:
     """Ends a search after two looks."""
 
     def __init__(self, status="completed"):
-        self.asked, self.cancelled, self._left, self._status = [], [], 2, status
+        self.asked, self.cancelled, self.searches, self._status = [], [], {}, status
 
-    def submit(self, config, *, snapshot):
+    def submit(self, config, *, snapshot, name):
         self.asked.append((config, snapshot))
-        return "o1"
+        self.searches[name] = 2
+        return name
 
     def get_optimization_status(self, optimization_id):
-        self._left -= 1
-        if self._left > 0:
+        if optimization_id not in self.searches:
+            return {"status": "not_found"}
+        if optimization_id in self.cancelled:
+            return {"status": "cancelled"}
+        self.searches[optimization_id] -= 1
+        if self.searches[optimization_id] > 0:
             return {"status": "running"}
         return {"status": self._status, "best_params": {"rounds": 50}, "error_message": "every trial failed"}
 
@@ -37,9 +42,8 @@ class FakeOptimizer:
 
 def test_the_best_parameters_come_over_those_of_the_champion():
     optimizer = FakeOptimizer()
-    found = OptimizerSearch(optimizer)(
-        "matching", Path("train"), {"retraining_type": "adaptive", "n_trials": 10}, {"rounds": 9, "x": 1}, lambda: False
-    )
+    config = {"retraining_type": "adaptive", "n_trials": 10}
+    found = OptimizerSearch(optimizer)("j", "matching", Path("train"), config, {"rounds": 9, "x": 1}, lambda: False)
     assert found == {"rounds": 50, "x": 1}
     [(config, snapshot)] = optimizer.asked
     assert (config.model_name, config.n_trials, config.timeout, snapshot) == ("matching", 10, 1800.0, Path("train"))
@@ -47,11 +51,27 @@ def test_the_best_parameters_come_over_those_of_the_champion():
 
 def test_a_search_that_failed_or_was_stopped_says_so():
     with pytest.raises(EngineError, match="every trial failed"):
-        OptimizerSearch(FakeOptimizer("failed"))("matching", Path("train"), {}, {}, lambda: False)
+        OptimizerSearch(FakeOptimizer("failed"))("j", "matching", Path("train"), {}, {}, lambda: False)
     stopped = FakeOptimizer()
     with pytest.raises(EngineError, match="stopped"):
-        OptimizerSearch(stopped)("matching", Path("train"), {}, {}, lambda: True)
-    assert stopped.cancelled == ["o1"]
+        OptimizerSearch(stopped)("j", "matching", Path("train"), {}, {}, lambda: True)
+    assert stopped.cancelled == list(stopped.searches)
+
+
+def test_a_job_goes_on_with_the_search_that_it_began():
+    """A process that dies leaves the search to the next one, which must not begin another; what was stopped is over."""
+
+    def dies():
+        raise KeyboardInterrupt
+
+    optimizer = FakeOptimizer()
+    with pytest.raises(KeyboardInterrupt):
+        OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, dies)
+    OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, lambda: False)
+    assert len(optimizer.asked) == 1
+    optimizer.cancelled += optimizer.searches
+    OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, lambda: False)
+    assert len(optimizer.asked) == 2
 
 
 def test_what_serves_is_tried_first(store, registry, tmp_path):
