@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ism.domain.retraining import OPEN, RetrainingJob
+from ism.domain.errors import InvalidInputError
+from ism.domain.retraining import OPEN, ModelVersion, RetrainingJob
 from ism.retraining.parts import Parts, Step, Stop, champion_of, snapshot_of
-from ism.retraining.snapshot import SplitRule, make_snapshot
+from ism.retraining.snapshot import SplitRule, make_snapshot, open_snapshot
 
 _SEARCHING = {"adaptive": 10, "optimization": None}  # trials by default; None is the model's preset
 
@@ -55,12 +56,21 @@ def choose(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
     """Take the champion's parameters, from which a search starts where one was asked for."""
     champion = champion_of(parts, job.model_name)
     kind = job.config["retraining_type"]
-    if kind == "feedback_driven" and champion is not None and champion.snapshot == job.detail["snapshot"]:
+    if kind == "feedback_driven" and champion is not None and _nothing_new(parts, job, champion):
         return Step("FAILED", "Nothing has matured since the champion was trained, so there is nothing to learn from.")
     params = dict(champion.params) if champion is not None else {}
     detail = {"params": params, "parent": champion.version_id if champion else None, "search": kind in _SEARCHING}
     whose = f"version {champion.number}" if champion else "the engine's defaults"
     return Step("TUNING", f"Parameters of {whose}{', from which a search starts' if detail['search'] else ''}.", detail)
+
+
+def _nothing_new(parts: Parts, job: RetrainingJob, champion: ModelVersion) -> bool:
+    """Whether the champion learnt from the very exchanges that the job would; no, where its snapshot is gone."""
+    try:
+        before = open_snapshot(parts.snapshots, champion.snapshot)
+    except InvalidInputError:
+        return False
+    return before.learnt == snapshot_of(parts, job).learnt
 
 
 def tune_and_train(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
@@ -71,7 +81,7 @@ def tune_and_train(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
             return Step("FAILED", "This system has no search for parameters. Ask for the retraining_type full.")
         trials = _SEARCHING[job.config["retraining_type"]]
         asked = {"n_trials": trials, **job.config} if trials else job.config
-        params = parts.search(job.model_name, snapshot.train, asked, params, stop)
+        params = parts.search(job.job_id, job.model_name, snapshot.train, asked, params, stop)
     told = {
         "engine": job.model_name,
         "snapshot": str(snapshot.train),

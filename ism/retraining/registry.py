@@ -123,20 +123,22 @@ class Registry:
             unpack(version.files, version.artifact, self._blobs, folder)
         return folder
 
-    def shadow(self, version: ModelVersion, actor: str, reason: str) -> Deployment:
-        """Let a version score beside the champion without being seen."""
-        return self._challenge(version, "shadow", 0.0, actor, reason)
+    def shadow(self, version: ModelVersion, actor: str, reason: str, generation: int | None = None) -> Deployment:
+        """Let a version score beside the champion without being seen; ``generation`` as in `promote`."""
+        return self._challenge(version, "shadow", 0.0, actor, reason, generation)
 
-    def canary(self, version: ModelVersion, share: float, actor: str, reason: str) -> Deployment:
-        """Let a version answer a share (0..1) of the companies."""
-        return self._challenge(version, "canary", share, actor, reason)
+    def canary(
+        self, version: ModelVersion, share: float, actor: str, reason: str, generation: int | None = None
+    ) -> Deployment:
+        """Let a version answer a share (0..1) of the companies; ``generation`` as in `promote`."""
+        return self._challenge(version, "canary", share, actor, reason, generation)
 
-    def withdraw(self, version: ModelVersion, actor: str, reason: str) -> Deployment:
-        """End a version's shadow or canary; the champion goes on alone."""
+    def withdraw(self, version: ModelVersion, actor: str, reason: str, generation: int | None = None) -> Deployment:
+        """End a version's shadow or canary; the champion goes on alone. ``generation`` as in `promote`."""
         seen = self.deployment(version.model_name)
         if seen.challenger != version.version_id:
             return seen
-        wanted = replace(seen, generation=seen.generation + 1, challenger=None, mode="none", share=0.0)
+        wanted = replace(seen, generation=_next(seen, generation), challenger=None, mode="none", share=0.0)
         return self._deploy("withdraw", version.version_id, seen.champion, actor, reason, wanted)
 
     def promote(self, version: ModelVersion, actor: str, reason: str, generation: int | None = None) -> Deployment:
@@ -161,12 +163,7 @@ class Registry:
         seen = self.deployment(version.model_name)
         if seen.champion == version.version_id:
             return seen
-        wanted = Deployment(
-            version.model_name,
-            (seen.generation if generation is None else generation) + 1,
-            version.version_id,
-            seen.champion,
-        )
+        wanted = Deployment(version.model_name, _next(seen, generation), version.version_id, seen.champion)
         return self._deploy("promote", seen.champion, version.version_id, actor, reason, wanted)
 
     def rollback(
@@ -174,24 +171,26 @@ class Registry:
     ) -> Deployment:
         """Return to the champion before, or to a version that was champion once; nothing is trained.
 
+        Before the first champion served the engine that every start fits: returning from it returns to that engine.
+
         Raises:
-            ConflictError: there is nothing to return to, or somebody else changed what serves.
+            ConflictError: nothing was promoted, or somebody else changed what serves.
             ArtifactError: the files of that version cannot be trusted; the present champion stays.
         """
         seen = self.deployment(model_name)
         if to is None:
-            if seen.previous is None:
-                raise ConflictError(f"{model_name}: no champion came before the present one. Nothing to return to.")
-            to = self._store.get_version(seen.previous)
+            if seen.champion is None and seen.previous is None:
+                raise ConflictError(f"{model_name}: nothing was promoted. There is nothing to return from.")
+            to = None if seen.previous is None else self._store.get_version(seen.previous)
         elif to.version_id not in {entry.to_version for entry in self.ledger(model_name) if entry.action == "promote"}:
             raise ConflictError(f"version {to.number} of {model_name} was never champion. Promote it instead.")
-        self.folder_of(to)
-        if seen.champion == to.version_id:
+        if to is not None:
+            self.folder_of(to)
+        target = None if to is None else to.version_id
+        if seen.champion == target:
             return seen
-        wanted = Deployment(
-            model_name, (seen.generation if generation is None else generation) + 1, to.version_id, seen.champion
-        )
-        return self._deploy("rollback", seen.champion, to.version_id, actor, reason, wanted)
+        wanted = Deployment(model_name, _next(seen, generation), target, seen.champion)
+        return self._deploy("rollback", seen.champion, target, actor, reason, wanted)
 
     def retire(self, model_name: str, keep: int) -> list[ModelVersion]:
         """Delete the files of all but the newest ``keep`` versions; never of what serves or can be returned to.
@@ -226,7 +225,9 @@ class Registry:
                     found[f"{name}.{key}"] = {"from": before.get(key), "to": after.get(key)}
         return found
 
-    def _challenge(self, version: ModelVersion, mode: RolloutMode, share: float, actor: str, reason: str) -> Deployment:
+    def _challenge(
+        self, version: ModelVersion, mode: RolloutMode, share: float, actor: str, reason: str, generation: int | None
+    ) -> Deployment:
         self.folder_of(version)
         seen = self.deployment(version.model_name)
         if (seen.challenger, seen.mode, seen.share) == (version.version_id, mode, share):
@@ -235,7 +236,7 @@ class Registry:
             raise ConflictError(f"{version.model_name}: another version is in {seen.mode}. Wait for it to end.")
         wanted = replace(
             seen,
-            generation=seen.generation + 1,
+            generation=_next(seen, generation),
             challenger=version.version_id,
             mode=mode,
             share=share,
@@ -247,6 +248,11 @@ class Registry:
     ) -> Deployment:
         entry = LedgerEntry(wanted.model_name, wanted.generation, action, before, after, actor, reason, _now())
         return self._store.deploy(entry, wanted)
+
+
+def _next(seen: Deployment, generation: int | None) -> int:
+    """The generation of a change by somebody who saw ``generation``; the store refuses all but the next one."""
+    return (seen.generation if generation is None else generation) + 1
 
 
 def _now() -> datetime:

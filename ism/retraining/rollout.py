@@ -42,27 +42,31 @@ def stage(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
 
 def start_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     """Let the version score beside the champion, unless deploying is left to people."""
-    if _serves(parts, job):
+    made, serving = version_of(parts, job), parts.registry.deployment(job.model_name)
+    if serving.champion == made.version_id:
         return _BY_HAND
     if not parts.config.auto_deploy:
         return None
-    parts.registry.shadow(version_of(parts, job), ACTOR, f"Job {job.job_id} staged it.")
+    parts.registry.shadow(made, ACTOR, f"Job {job.job_id} staged it.", serving.generation)
     return Step("SHADOW", "It scores every request beside the champion, unseen.")
 
 
 def watch_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     """Start the canary when enough requests were scored without a failure."""
-    if _serves(parts, job):
+    made, serving = version_of(parts, job), parts.registry.deployment(job.model_name)
+    if serving.champion == made.version_id:
         return _BY_HAND
-    made, seen = version_of(parts, job), parts.observations.shadow(job.detail["version_id"])
-    if parts.registry.deployment(job.model_name).challenger != made.version_id:
+    if serving.challenger != made.version_id:
         return Step("FAILED", _WITHDRAWN)
+    seen = parts.observations.shadow(made.version_id)
     if seen.failures:
-        parts.registry.withdraw(made, ACTOR, "It failed in shadow.")
+        parts.registry.withdraw(made, ACTOR, "It failed in shadow.", serving.generation)
         return Step("FAILED", f"It failed on {seen.failures} of {seen.requests} requests in shadow.")
     if seen.requests < parts.config.shadow_requests:
         return None
-    parts.registry.canary(made, parts.config.canary_share, ACTOR, f"{seen.requests} requests in shadow went well.")
+    parts.registry.canary(
+        made, parts.config.canary_share, ACTOR, f"{seen.requests} requests in shadow went well.", serving.generation
+    )
     return Step(
         "CANARY", f"{seen.requests} requests in shadow; it answers {parts.config.canary_share:.0%} of companies now."
     )
@@ -70,10 +74,10 @@ def watch_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
 
 def watch_canary(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     """Harm rolls back, proven safety promotes, silence holds."""
-    made = version_of(parts, job)
-    if _serves(parts, job):
+    made, serving = version_of(parts, job), parts.registry.deployment(job.model_name)
+    if serving.champion == made.version_id:
         return _BY_HAND
-    if parts.registry.deployment(job.model_name).challenger != made.version_id:
+    if serving.challenger != made.version_id:
         return Step("ROLLED_BACK", _WITHDRAWN)
     outcomes = parts.observations.outcomes(job.model_name, made.version_id)
     found = canary_evidence(outcomes, parts.config.canary_alpha, parts.config.canary_margin)
@@ -84,29 +88,26 @@ def watch_canary(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     arms = f"{found.challenger} companies against {found.champion}"
     said = f"{arms}, evidence of harm {found.harm:.1f}, of safety {found.safety:.1f}"
     if found.verdict == "harm":
-        parts.registry.withdraw(made, ACTOR, f"Harm in the canary: {said}.")
+        parts.registry.withdraw(made, ACTOR, f"Harm in the canary: {said}.", serving.generation)
         return Step("ROLLED_BACK", f"The canary showed harm: {said}.", {"canary": numbers})
     if found.verdict == "safe":
-        parts.registry.promote(made, ACTOR, f"Safe in the canary: {said}.")
+        parts.registry.promote(made, ACTOR, f"Safe in the canary: {said}.", serving.generation)
         return Step("PROMOTED", f"The canary was safe: {said}.", {"canary": numbers})
     return None
 
 
 def bake(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
-    """Watch the promoted version for a while."""
-    made = version_of(parts, job)
-    if parts.registry.deployment(job.model_name).champion != made.version_id:
-        return Step("ROLLED_BACK", "Another version was made champion.")
+    """Watch the promoted version for a while; an alarm returns to what served before it."""
+    made, serving = version_of(parts, job), parts.registry.deployment(job.model_name)
+    if serving.champion != made.version_id:
+        return Step("ROLLED_BACK", "It is champion no more.")
     alarm = parts.observations.alarm(job.model_name, made.version_id)
-    alone = parts.registry.deployment(job.model_name).previous is None
-    if alarm is not None and not alone:
-        parts.registry.rollback(job.model_name, ACTOR, alarm)
+    if alarm is not None:
+        parts.registry.rollback(job.model_name, ACTOR, alarm, generation=serving.generation)
         return Step("ROLLED_BACK", alarm)
     promoted = next(move.at for move in reversed(parts.store.moves(job.job_id)) if move.to_state == "PROMOTED")
     if parts.clock() < promoted + parts.config.bake:
         return None
-    if alarm is not None:
-        return Step("BAKED", f"It stays, as no champion came before it to return to. {alarm}")
     return Step("BAKED", "Nothing spoke against it while it was watched.")
 
 
@@ -117,8 +118,3 @@ def give_up(parts: Parts, job: RetrainingJob, reason: str) -> Step | None:
     if "version_id" in job.detail:
         parts.registry.withdraw(version_of(parts, job), ACTOR, reason)
     return Step("FAILED", reason)
-
-
-def _serves(parts: Parts, job: RetrainingJob) -> bool:
-    """Whether somebody made the job's version champion meanwhile."""
-    return parts.registry.deployment(job.model_name).champion == version_of(parts, job).version_id

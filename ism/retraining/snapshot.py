@@ -78,11 +78,13 @@ class WrittenSnapshot:
 
     Attributes:
         folder: named by the digest.
+        learnt: SHA-256 of the training part alone: equal as long as nothing new may be learnt from.
         counts: rows by part: ``train``, ``fresh``, ``gap``.
     """
 
     digest: str
     folder: Path
+    learnt: str
     cutoff: datetime
     counts: dict[str, int]
 
@@ -138,7 +140,7 @@ def make_snapshot(source: EvidenceSource, encoder: TextEncoder, rule: SplitRule,
             draft.rename(root / digest)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return WrittenSnapshot(digest, root / digest, cutoff, counts)
+    return WrittenSnapshot(digest, root / digest, digests[TRAIN], cutoff, counts)
 
 
 def open_snapshot(root: Path, digest: str) -> WrittenSnapshot:
@@ -159,7 +161,9 @@ def open_snapshot(root: Path, digest: str) -> WrittenSnapshot:
             "snapshot", digest, f"Its seal was changed; its SHA-256 is {found} now. Start a new job."
         )
     about = json.loads(text)
-    return WrittenSnapshot(digest, folder, datetime.fromisoformat(about["rule"]["cutoff"]), about["counts"])
+    return WrittenSnapshot(
+        digest, folder, about["digests"][TRAIN], datetime.fromisoformat(about["rule"]["cutoff"]), about["counts"]
+    )
 
 
 def evidence_frame(rows: Sequence[Evidence], parts: Sequence[str] | np.ndarray[Any, Any]) -> pl.DataFrame:

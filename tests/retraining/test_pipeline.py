@@ -17,6 +17,7 @@ from ism.retraining.pipeline import AIRetrainingPipeline
 from ism.retraining.snapshot import open_snapshot
 from ism.retraining.training import fit_calibrate_save, train
 from ism.settings import Settings
+from ism.testing.history import history
 from ism.testing.sample import TRADES
 
 START = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)
@@ -165,7 +166,7 @@ def test_a_better_tuned_model_goes_through_the_same_gate(make, store):
     """The first champion is poor; a search finds the better parameters, starting from the champion's."""
     started_from = []
 
-    def search(model_name, snapshot, config, start, stop):
+    def search(job_id, model_name, snapshot, config, start, stop):
         started_from.append((snapshot.name, dict(start), config.get("n_trials")))
         return {"noise": 0.02}
 
@@ -186,12 +187,16 @@ def test_a_type_that_searches_fails_where_nothing_can(make):
     assert "no search" in job.error_message
 
 
-def test_feedback_that_taught_nothing_new_trains_nothing(make):
+def test_feedback_that_taught_nothing_new_trains_nothing(make, store, clock):
     pipeline = make()
     run(pipeline)
+    clock.forward(days=1)
     job = run(pipeline, retraining_type="feedback_driven")
     assert job.state == "FAILED"
     assert "Nothing has matured" in job.error_message
+    past = history(30, 0)[1][0]
+    store.bulk_upsert([replace(past, exchange_id="new", quantity_t_per_year=77.0)])
+    assert run(pipeline, retraining_type="feedback_driven").state != "FAILED"
 
 
 def test_harm_in_the_canary_rolls_back(make, store):
@@ -259,16 +264,35 @@ def test_deploying_can_be_left_to_people(make, store):
     assert store.retraining.deployment("counting").generation == 0
 
 
-def test_an_alarm_about_the_first_model_does_not_hold_the_job_for_ever(make, store, clock):
-    observed = Seen(arms=arms(0.3, 0.5), reason="Outcomes fell by a third.")
+def test_an_alarm_about_the_first_model_returns_to_the_engine_that_served_before(make, store):
+    observed = Seen(arms=arms(0.3, 0.5))
     pipeline = make(observed, bake=timedelta(hours=24))
     job = run(pipeline)
     assert job.state == "PROMOTED"
-    clock.forward(hours=25)
+    observed.reason = "Outcomes fell by a third."
     pipeline.run_due()
-    assert pipeline.job(job.job_id).state == "BAKED"
-    assert "Outcomes fell by a third." in pipeline.moves(job.job_id)[-1].reason
-    assert store.retraining.deployment("counting").champion == job.detail["version_id"]
+    job = pipeline.job(job.job_id)
+    assert (job.state, job.error_message) == ("ROLLED_BACK", "Outcomes fell by a third.")
+    assert store.retraining.deployment("counting").champion is None
+
+
+def test_what_people_change_while_a_step_looks_is_not_overruled(make, store):
+    """An operator withdraws the challenger in the moment in which the canary is found safe."""
+    observed = Seen(requests=50)
+    pipeline = make(observed)
+    job = run(pipeline)
+    assert job.state == "CANARY"
+    registry, version = pipeline._parts.registry, store.retraining.get_version(job.detail["version_id"])
+
+    def outcomes(model_name, version_id):
+        registry.withdraw(version, "operator", "no")
+        return arms(0.3, 0.5)
+
+    observed.outcomes = outcomes
+    pipeline.run_due()
+    assert store.retraining.deployment("counting").champion is None
+    pipeline.run_due()
+    assert pipeline.job(job.job_id).state == "ROLLED_BACK"
 
 
 @pytest.mark.parametrize("waits", ["STAGED", "SHADOW", "CANARY"])

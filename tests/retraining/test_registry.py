@@ -89,11 +89,31 @@ def test_a_challenger_at_a_time(registry, make_version):
 
 def test_a_version_that_never_served_cannot_be_returned_to(registry, make_version):
     one, two = make_version(1), make_version(2)
-    with pytest.raises(ConflictError, match="Nothing to return to"):
+    with pytest.raises(ConflictError, match="nothing to return from"):
         registry.rollback("matching", "ada", "why not")
     registry.promote(one, "ada", "first")
     with pytest.raises(ConflictError, match="never champion"):
         registry.rollback("matching", "ada", "why not", to=two)
+
+
+def test_before_the_first_champion_served_the_engine_of_every_start(registry, make_version):
+    one = make_version(1)
+    registry.promote(one, "ada", "first")
+    assert registry.rollback("matching", "ada", "complaints").champion is None
+    assert registry.rollback("matching", "ada", "a mistake").champion == one.version_id
+
+
+def test_a_change_by_somebody_who_saw_another_state_is_refused(registry, make_version):
+    one, two = make_version(1), make_version(2)
+    seen = registry.promote(one, "ada", "first").generation
+    registry.canary(two, 0.1, "job", "fine", generation=seen)
+    for change in (
+        lambda: registry.withdraw(two, "job", "harm", generation=seen),
+        lambda: registry.shadow(two, "job", "again", generation=seen),
+        lambda: registry.rollback("matching", "job", "alarm", generation=seen),
+    ):
+        with pytest.raises(ConflictError):
+            change()
 
 
 def test_retention_keeps_what_serves_and_forgets_no_lineage(registry, make_version, blobs):

@@ -123,7 +123,7 @@ def tampered(made, change, tmp_path):
     about = json.loads((made.folder / "about.json").read_text())
     about["digests"][EVIDENCE] = snapshot.hashlib.sha256((made.folder / EVIDENCE).read_bytes()).hexdigest()
     (made.folder / "about.json").write_text(json.dumps(about))
-    return WrittenSnapshot(made.digest, made.folder, made.cutoff, made.counts)
+    return WrittenSnapshot(made.digest, made.folder, made.learnt, made.cutoff, made.counts)
 
 
 @pytest.mark.parametrize(
