@@ -25,7 +25,7 @@ from ism.engines.base import ParamValue, Snapshot
 from ism.engines.process import Limits, Worker
 from ism.engines.process.worker import Report
 from ism.engines.snapshot_files import read_snapshot, write_snapshot
-from ism.engines.validation import fold_scores, hold_out
+from ism.engines.validation import fold_scores, taking
 from ism.settings import Settings
 from ism.tuning.config import OptimizationConfig
 from ism.tuning.driver import NICE
@@ -57,7 +57,7 @@ def run(options: Options) -> dict[str, Any]:
     trials, rounds, compared, seeds = (4, 2, 4, 2) if options.fast else (12, 3, 30, 10)
     with tempfile.TemporaryDirectory(prefix="ism-bench-") as home:
         whole, part = _snapshots(required_file(options.folder() / maestri.FILE), options.fast)
-        kept, held = hold_out(part, 0.2)
+        kept, held = _without_groups(part, 0.2)
         for name, snapshot in (("whole", whole), ("kept", kept), ("part", part)):
             write_snapshot(snapshot, Path(home) / name)
         cost = overhead(Path(home), trials, rounds)
@@ -70,6 +70,15 @@ def run(options: Options) -> dict[str, Any]:
         "precedents": {"overhead": len(whole.groups), "search": len(kept.groups), "held_out": len(held.groups)},
         "seconds": time.perf_counter() - started,
     }
+
+
+def _without_groups(snapshot: Snapshot, share: float) -> tuple[Snapshot, Snapshot]:
+    """What is left without some groups of about that share of the precedents, and they; by chance."""
+    names, sizes = np.unique(snapshot.groups, return_counts=True)
+    order = np.random.default_rng(0).permutation(len(names))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    held = np.isin(snapshot.groups, names[order[before < share * len(snapshot.groups)]])
+    return taking(snapshot, np.flatnonzero(~held)), taking(snapshot, np.flatnonzero(held))
 
 
 def overhead(home: Path, trials: int, rounds: int) -> dict[str, Any]:
@@ -228,7 +237,7 @@ def _held_out(home: Path, model: str, kept: Snapshot, seed: int, params: Mapping
     from ism.engines.metrics import metric  # noqa: PLC0415 - beside its only use
     from ism.engines.validation import question_values  # noqa: PLC0415 - as above
 
-    _, held = hold_out(read_snapshot(home / "part"), 0.2)
+    _, held = _without_groups(read_snapshot(home / "part"), 0.2)
     engine = catalog.make(model, catalog.text_encoder())
     engine.fit(kept, params, seed)
     return float(np.mean(question_values(engine, kept, held, metric("accuracy"), seed)))

@@ -179,9 +179,6 @@ class Settings(BaseSettings):
     )
     tuning_trial_seconds: float = Field(1800.0, gt=0, description="Longest trial of a search, in seconds.")
     tuning_trial_memory_mib: float = Field(8192.0, gt=0, description="Largest trial of a search, in MiB.")
-    tuning_hold_out: float = Field(
-        0.2, gt=0, lt=0.9, description="Share of the exchanges that no search sees, so that they can judge its result."
-    )
     tuning_continuous: bool = Field(False, description="Whether to go on searching in small budgets while idle.")
     tuning_continuous_trials: int = Field(5, ge=1, le=1000, description="Trials of one round of continuous search.")
     tuning_idle_cpu_percent: float = Field(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
-from ism.data.build import read_market
 from ism.data.text import TextEncoder
 from ism.domain.errors import ConflictError, NotFoundError
 from ism.engines import catalog
-from ism.engines.base import Snapshot
 from ism.settings import Settings
 from ism.storage import Store
 from ism.storage.lead import SOLE, Leadership
 from ism.tuning.config import config_of
 from ism.tuning.idle import ContinuousSearch
 from ism.tuning.optimizer import AIHyperparameterOptimizer
+from ism.tuning.source import training_part
 
 _END = 5.0  # seconds that the thread of the continuous search has to end
 
@@ -34,15 +34,13 @@ class Tuning:
     """
 
     def __init__(self, settings: Settings, store: Store, encoder: TextEncoder, lead: Leadership = SOLE) -> None:
-        def market() -> Snapshot:
-            built = read_market(store, encoder)
-            return Snapshot(built.market, built.groups)
-
         def champion(name: str) -> dict[str, Any] | None:
             serves = store.retraining.deployment(name).champion
             return None if serves is None else store.retraining.get_version(serves).params
 
-        self.optimizer = AIHyperparameterOptimizer(settings, market, champion=champion)
+        self.optimizer = AIHyperparameterOptimizer(
+            settings, partial(training_part, store, encoder, settings), champion=champion
+        )
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         if settings.tuning_continuous:

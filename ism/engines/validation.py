@@ -63,27 +63,6 @@ def split_folds(snapshot: Snapshot, count: int, seed: int) -> list[Fold]:
     return [Fold(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(count)]
 
 
-def hold_out(snapshot: Snapshot, share: float, seed: int = 0) -> tuple[Snapshot, Snapshot]:
-    """Cut off what a search must not see: the groups that were active last, or by chance where no times are known.
-
-    Args:
-        snapshot: what happened.
-        share: of the precedents to hold out, 0..1; whole groups, so that it is met roughly.
-        seed: of the choice by chance.
-
-    Returns:
-        what remains, and what is held out.
-    """
-    names, sizes = np.unique(snapshot.groups, return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    if snapshot.times is not None and np.isfinite(snapshot.times).any():
-        order = np.argsort(-_last_active(snapshot.groups, snapshot.times, names), kind="stable")
-    before = np.cumsum(sizes[order]) - sizes[order]
-    held = names[order[before < share * len(snapshot.groups)]] if share > 0 else names[:0]
-    mask = np.isin(snapshot.groups, held)
-    return taking(snapshot, np.flatnonzero(~mask)), taking(snapshot, np.flatnonzero(mask))
-
-
 def taking(snapshot: Snapshot, rows: Rows) -> Snapshot:
     """The snapshot with only the precedents at ``rows`` (ascending)."""
     times = None if snapshot.times is None else snapshot.times[rows]

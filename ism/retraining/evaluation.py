@@ -18,12 +18,13 @@ from ism.data.votes import reachable
 from ism.engines.base import Engine, Snapshot
 from ism.engines.metrics import DEPTH, Values, ndcg
 from ism.engines.snapshot_files import read_snapshot
+from ism.engines.split import FRESH
 from ism.engines.training import queries
 from ism.fusion.calibration import Calibration
 from ism.fusion.fit import open_world
 from ism.retraining.comparison import Comparison, Measured
 from ism.retraining.slices import Mask
-from ism.retraining.snapshot import EVIDENCE, FRESH, WrittenSnapshot
+from ism.retraining.snapshot import EVIDENCE, WrittenSnapshot
 
 Scorer = Callable[[Market, OfferArrays, Rows], Floats]
 _PAIRS = 200  # receivers a case whose probabilities are compared with what happened, a sample beyond

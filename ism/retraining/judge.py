@@ -10,12 +10,13 @@ from ism.domain.retraining import GateLook, RetrainingJob
 from ism.engines import catalog
 from ism.engines.base import Snapshot
 from ism.engines.snapshot_files import read_snapshot
+from ism.engines.split import SplitRule
 from ism.retraining import alpha_spending
 from ism.retraining.evaluation import Model, Scorer, compare, fresh_cases, popularity
 from ism.retraining.gate import decide
 from ism.retraining.parts import Parts, Step, Stop, champion_of, snapshot_of
 from ism.retraining.report import gate_report
-from ism.retraining.snapshot import SplitRule, WrittenSnapshot, make_snapshot
+from ism.retraining.snapshot import WrittenSnapshot, make_snapshot
 from ism.retraining.training import load_model
 
 

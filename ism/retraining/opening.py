@@ -6,10 +6,10 @@ from datetime import timedelta
 from functools import partial
 
 from ism.data.text import TextEncoder
+from ism.engines.evidence import StoreEvidence
 from ism.engines.process import Limits
 from ism.retraining.comparison import GatePolicy
 from ism.retraining.config import RetrainingConfig
-from ism.retraining.evidence import StoreEvidence
 from ism.retraining.parts import NothingSeen, Observations, Parts, Search
 from ism.retraining.registry import Registry
 from ism.settings import Settings

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from ism.data.text import TextEncoder
 from ism.domain.retraining import JobState, ModelVersion, RetrainingJob
 from ism.engines.base import ParamValue
+from ism.engines.evidence import EvidenceSource
 from ism.engines.process import Outcome
 from ism.retraining.config import RetrainingConfig
 from ism.retraining.e_process import ArmOutcome
-from ism.retraining.evidence import EvidenceSource
 from ism.retraining.registry import Registry
 from ism.retraining.snapshot import WrittenSnapshot, open_snapshot
 from ism.storage import RetrainingStore

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from ism.domain.errors import InvalidInputError
 from ism.domain.retraining import OPEN, ModelVersion, RetrainingJob
+from ism.engines.split import SplitRule
 from ism.retraining.parts import Parts, Step, Stop, champion_of, snapshot_of
-from ism.retraining.snapshot import SplitRule, make_snapshot, open_snapshot
+from ism.retraining.snapshot import make_snapshot, open_snapshot
 
 _SEARCHING = {"adaptive": 10, "optimization": None}  # trials by default; None is the model's preset
 

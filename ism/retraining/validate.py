@@ -9,7 +9,8 @@ import polars as pl
 
 from ism.domain.errors import IsmError
 from ism.engines.snapshot_files import read_snapshot, snapshot_digest
-from ism.retraining.snapshot import ABOUT, EVIDENCE, FRESH, TRAIN, WrittenSnapshot
+from ism.engines.split import FRESH, TRAIN
+from ism.retraining.snapshot import ABOUT, EVIDENCE, WrittenSnapshot
 
 _TIME = pl.Datetime("us", "UTC")
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {

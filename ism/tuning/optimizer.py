@@ -13,7 +13,6 @@ from typing import Any
 from ism.domain.errors import EngineError, InvalidInputError, NotFoundError
 from ism.engines.base import ParamValue, Snapshot
 from ism.engines.snapshot_files import write_snapshot
-from ism.engines.validation import hold_out
 from ism.settings import Settings
 from ism.tuning.config import OptimizationConfig
 from ism.tuning.folder import NOTHING, OptimizationFolder, folders, make_folder
@@ -32,14 +31,15 @@ class AIHyperparameterOptimizer:
     """Searches for parameters; everything it does survives the end of the process.
 
     A search is a folder under ``tuning/`` of the data folder. Whoever opens the data folder carries on what is not
-    finished there, one search after another, each in a process of its own. Trials never see the part of the exchanges
-    that is held out to judge a promotion: it is cut off before the snapshot is written that they are given.
+    finished there, one search after another, each in a process of its own. Trials see the snapshot that was written for
+    them and nothing else: the exchanges that would judge a promotion are not in it.
 
     Threads: every method may be called from any thread.
 
     Args:
         settings: of the application; read from the environment when None.
-        read_snapshot: what is learnt from; the market in the data folder when None.
+        read_snapshot: what is learnt from, without what judges the result; what a retraining on the data folder would
+            learn from when None.
         champion: parameters of a model that serves now, tried first; the engine's defaults where it knows none.
         resume: whether to carry on what earlier processes left unfinished.
     """
@@ -77,8 +77,8 @@ class AIHyperparameterOptimizer:
         Args:
             config: what is asked for.
             objective: what a trial computes; the engine's ranking of held-out folds when None.
-            snapshot: folder of the snapshot that an engine learns from. It must not hold what judges the result. The
-                market without its held-out part when None.
+            snapshot: folder of the snapshot that an engine learns from. It must not hold what judges the result. What
+                ``read_snapshot`` tells when None.
             name: identifier of the search; a new one when None.
 
         Returns:
@@ -92,7 +92,7 @@ class AIHyperparameterOptimizer:
             raise InvalidInputError("config", config, "Give an OptimizationConfig.")
         if objective is None:
             check_engine(config)
-        held = _Draft(self._home, self._settings.tuning_hold_out)
+        held = _Draft(self._home)
         try:
             if objective is None and snapshot is None:
                 snapshot = held.write(self._read())
@@ -233,16 +233,15 @@ class AIHyperparameterOptimizer:
 
 
 class _Draft:
-    """A snapshot without its held-out part, on its way into the folder of a search."""
+    """A snapshot on its way into the folder of a search."""
 
-    def __init__(self, home: Path, share: float) -> None:
-        self._path, self._share = home / f".snapshot-{threading.get_ident()}", share
+    def __init__(self, home: Path) -> None:
+        self._path = home / f".snapshot-{threading.get_ident()}"
         self._written = False
 
     def write(self, snapshot: Snapshot) -> Path:
         self.discard()
-        kept, _ = hold_out(snapshot, self._share)
-        write_snapshot(kept, self._path)
+        write_snapshot(snapshot, self._path)
         self._written = True
         return self._path
 

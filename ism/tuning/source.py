@@ -1,18 +1,21 @@
-"""What a search learns from when nothing else is given: the market in the data folder, as it is now."""
+"""What a search learns from when nothing else is given: what a retraining would learn from now, and nothing else."""
 
 from __future__ import annotations
 
-from ism.data.build import read_market
+from datetime import UTC, datetime, timedelta
+
 from ism.data.demo import start_market
-from ism.data.text import CachedEncoder
+from ism.data.text import CachedEncoder, TextEncoder
 from ism.engines.base import Snapshot
 from ism.engines.catalog import text_encoder
+from ism.engines.evidence import StoreEvidence
+from ism.engines.split import TRAIN, SplitRule, split
 from ism.settings import Settings
-from ism.storage import open_store
+from ism.storage import Store, open_store
 
 
 def market_snapshot(settings: Settings) -> Snapshot:
-    """Everything that was exchanged so far; the store is open only while it is read.
+    """The training part of the market in the data folder; the store is open only while it is read.
 
     Raises:
         DataFolderInUseError: a running server owns the folder; ask that server instead.
@@ -23,7 +26,13 @@ def market_snapshot(settings: Settings) -> Snapshot:
         with open_store(settings) as store:
             if settings.starts_with_demo:
                 start_market(store)
-            built = read_market(store, encoder)
+            return training_part(store, encoder, settings)
     finally:
         encoder.close()
-    return Snapshot(built.market, built.groups)
+
+
+def training_part(store: Store, encoder: TextEncoder, settings: Settings) -> Snapshot:
+    """What a retraining that begins now would learn from: the exchanges that would judge it are left out."""
+    days = settings.retraining_maturity_days
+    evidence = StoreEvidence(store, timedelta(days=days))
+    return split(evidence, encoder, SplitRule(datetime.now(UTC), days)).part(TRAIN)

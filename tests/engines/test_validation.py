@@ -9,7 +9,7 @@ from ism.engines.base import Snapshot
 from ism.engines.matching import MatchingEngine
 from ism.engines.metrics import ndcg
 from ism.engines.training import queries, questions
-from ism.engines.validation import FOLDS, fold_scores, hold_out, split_folds, taking
+from ism.engines.validation import FOLDS, fold_scores, split_folds, taking
 from ism.testing.sample import WordEncoder, sample
 
 
@@ -41,19 +41,6 @@ def test_with_times_the_future_is_asked_about_and_never_learnt_from(timed):
         assert not set(timed.groups[part.kept]) & set(timed.groups[part.asked])
         assert np.nanmax(timed.times[part.kept]) < np.nanmin(timed.times[part.asked])
     assert [len(part.kept) for part in parts] == sorted(len(part.kept) for part in parts)
-
-
-def test_the_last_groups_are_held_out_where_times_are_known(timed, snapshot):
-    kept, held = hold_out(timed, 0.25)
-    assert np.nanmax(kept.times) < np.nanmin(held.times)
-    assert len(kept.groups) + len(held.groups) == len(timed.groups)
-    kept, held = hold_out(snapshot, 0.25, seed=1)
-    other, _ = hold_out(snapshot, 0.25, seed=2)
-    assert not set(kept.groups) & set(held.groups)
-    assert 0.2 < len(held.groups) / len(snapshot.groups) < 0.35
-    assert set(kept.groups) != set(other.groups)
-    everything, nothing = hold_out(snapshot, 0.0)
-    assert (len(everything.groups), len(nothing.groups)) == (len(snapshot.groups), 0)
 
 
 def test_scores_are_those_of_a_twin_that_did_not_see_the_fold(snapshot):

@@ -10,13 +10,13 @@ import numpy as np
 from ism.domain.errors import IsmError
 from ism.engines import catalog
 from ism.engines.base import Engine, Param
+from ism.engines.evidence import StoreEvidence
 from ism.engines.files import read_about, write_about
 from ism.engines.params import resolve
 from ism.engines.process import Outcome
 from ism.retraining.comparison import GatePolicy
 from ism.retraining.config import RetrainingConfig
 from ism.retraining.e_process import ArmOutcome
-from ism.retraining.evidence import StoreEvidence
 from ism.retraining.opening import registry_of
 from ism.retraining.parts import Parts, ShadowCount
 from ism.retraining.training import fit_calibrate_save

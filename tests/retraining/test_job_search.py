@@ -1,12 +1,17 @@
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import counting
 import pytest
 
 from ism.app.tuning import Tuning
 from ism.domain.errors import EngineError
-from ism.engines.snapshot_files import write_snapshot
+from ism.engines.evidence import StoreEvidence
+from ism.engines.snapshot_files import snapshot_digest, write_snapshot
+from ism.engines.split import SplitRule
 from ism.retraining.registry import Lineage
 from ism.retraining.search import OptimizerSearch
+from ism.retraining.snapshot import make_snapshot
 from ism.settings import Settings
 from ism.testing.sample import WordEncoder, sample
 from ism.tuning.config import OptimizationConfig
@@ -72,6 +77,22 @@ def test_a_job_goes_on_with_the_search_that_it_began():
     optimizer.cancelled += optimizer.searches
     OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, lambda: False)
     assert len(optimizer.asked) == 2
+
+
+def test_a_search_of_its_own_sees_what_a_job_would_learn_from_and_nothing_else(store, tmp_path):
+    counting.fill(store)
+    settings = Settings(data_dir=tmp_path / "data", _env_file=None)
+    days = settings.retraining_maturity_days
+    evidence, rule = StoreEvidence(store, timedelta(days=days)), SplitRule(datetime.now(UTC), days)
+    of_a_job = make_snapshot(evidence, WordEncoder(), rule, tmp_path / "snapshots")
+    assert of_a_job.counts["fresh"]
+    tuning = Tuning(settings, store, WordEncoder())
+    try:
+        begun = tuning.optimizer.submit(OptimizationConfig("matching", n_trials=1))
+        tuning.optimizer.cancel(begun)
+    finally:
+        tuning.close()
+    assert snapshot_digest(settings.data_dir / FOLDER / begun / "snapshot") == of_a_job.learnt
 
 
 def test_what_serves_is_tried_first(store, registry, tmp_path):

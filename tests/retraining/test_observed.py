@@ -7,7 +7,7 @@ import pytest
 from ism.domain.feedback import RetrainingTrigger
 from ism.domain.judgement import Label
 from ism.domain.market import Company, Recommendation
-from ism.retraining.evidence import StoreEvidence
+from ism.engines.evidence import StoreEvidence
 from ism.retraining.observed import CanaryOutcomes, LiveAlarm
 
 NOW = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)

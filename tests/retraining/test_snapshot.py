@@ -8,9 +8,10 @@ import pytest
 
 from ism.domain.errors import InvalidInputError
 from ism.domain.market import Exchange
+from ism.engines.evidence import Evidence, StoreEvidence
 from ism.engines.snapshot_files import read_snapshot
-from ism.retraining.evidence import Evidence, StoreEvidence
-from ism.retraining.snapshot import EVIDENCE, SplitRule, WrittenSnapshot, evidence_frame, make_snapshot, open_snapshot
+from ism.engines.split import SplitRule
+from ism.retraining.snapshot import EVIDENCE, WrittenSnapshot, evidence_frame, make_snapshot, open_snapshot
 from ism.retraining.validate import problems
 from ism.testing.history import history
 from ism.testing.sample import WordEncoder

@@ -5,18 +5,14 @@ import json
 import os
 import signal
 import time
-from dataclasses import replace
 
-import numpy as np
 import psutil
 import pytest
 from tuning_fakes import objective
 
 from backend.ai_hyperparameter_optimizer import AIHyperparameterOptimizer, OptimizationConfig
 from ism.domain.errors import EngineError, InvalidInputError, NotFoundError
-from ism.engines.base import Snapshot
-from ism.engines.snapshot_files import read_snapshot, snapshot_digest
-from ism.engines.validation import hold_out
+from ism.engines.snapshot_files import read_snapshot
 from ism.settings import Settings
 from ism.testing.sample import WordEncoder, sample
 from ism.tuning.folder import folders
@@ -94,21 +90,13 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_written(optimizer
     assert not (settings.data_dir / "tuning").exists()
 
 
-def test_search_never_sees_what_is_held_out(optimizer, settings, market, tmp_path):
-    kept, held = hold_out(market, settings.tuning_hold_out)
-    assert 0.1 < len(held.groups) / len(market.groups) < 0.4
-    assert not set(kept.groups.tolist()) & set(held.groups.tolist())
-
-    # What a trial is given holds none of it.
+def test_a_trial_opens_the_snapshot_of_its_search_and_nothing_else(optimizer, settings, market, tmp_path):
     optimization_id = optimizer.submit(OptimizationConfig("matching", n_trials=1))
     home = settings.data_dir / "tuning" / optimization_id
     arguments = json.loads((home / "request.json").read_text(encoding="utf-8"))["objective"]["arguments"]
     given = read_snapshot(home / "snapshot")
     assert arguments["snapshot"] == str((home / "snapshot").absolute())
-    assert set(given.groups.tolist()) == set(kept.groups.tolist())
-    assert len(given.market.precedents) == len(kept.groups)
-
-    # And it opens nothing else of the data folder.
+    assert given.groups.tolist() == market.groups.tolist()
     record = tmp_path / "opened"
     audited = Objective(
         "tests.tuning.tuning_fakes:audited",
@@ -120,26 +108,6 @@ def test_search_never_sees_what_is_held_out(optimizer, settings, market, tmp_pat
     opened = record.read_text(encoding="utf-8").splitlines()
     assert opened
     assert all(path.startswith(arguments["snapshot"]) for path in opened), opened
-
-
-def test_what_is_held_out_cannot_move_a_search(settings, market, tmp_path):
-    _, held = hold_out(market, settings.tuning_hold_out)
-    mask = np.isin(market.groups, held.groups)
-    past = market.market.precedents
-    garbled = replace(
-        past,
-        vectors=np.where(mask[:, None], 0, past.vectors).astype(np.float32),
-        texts=["?" if hidden else text for hidden, text in zip(mask, past.texts, strict=True)],
-    )
-    other = Snapshot(replace(market.market, precedents=garbled), market.groups)
-    digests = []
-    for number, each in enumerate((market, other)):
-        own = settings.model_copy(update={"data_dir": tmp_path / str(number)})
-        with AIHyperparameterOptimizer(own, lambda each=each: each, resume=False) as optimizer:
-            name = optimizer.submit(OptimizationConfig("matching", n_trials=1))
-            optimizer.cancel(name)
-        digests.append(snapshot_digest(own.data_dir / "tuning" / name / "snapshot"))
-    assert digests[0] == digests[1]
 
 
 def test_the_champion_and_the_best_of_past_searches_are_tried_first(settings, market):
