@@ -77,17 +77,18 @@ def test_each_effect_once_while_the_database_restarts(server: Server, tmp_path: 
     when, took, jobs = random.Random(1), list[float](), list[str]()
     with open_postgres(server.url) as store:
         counting.fill(store)
-        with replicas(2, tmp_path / "data", server.url) as servers, Poster(servers) as poster:
-            until(lambda: recovered(servers, poster, 0.0))
-            ends = time.monotonic() + SECONDS
-            while time.monotonic() < ends:
-                jobs += ask_for_job(servers)
-                time.sleep(when.uniform(2.0, 10.0))
-                server.restart(when.choice(["fast", "immediate"]))
-                back = time.monotonic()
-                took.append(until(lambda since=back: recovered(servers, poster, since)))  # type: ignore[misc]  # a default binds the time
-            for job in jobs:
-                until(lambda job=job: settled(store, job), 120)  # type: ignore[misc]  # as above
+        with replicas(2, tmp_path / "data", server.url) as servers:
+            with Poster(servers) as poster:
+                until(lambda: recovered(servers, poster, 0.0))
+                ends = time.monotonic() + SECONDS
+                while time.monotonic() < ends:
+                    jobs += ask_for_job(servers)
+                    time.sleep(when.uniform(2.0, 10.0))
+                    server.restart(when.choice(["fast", "immediate"]))
+                    back = time.monotonic()
+                    took.append(until(lambda since=back: recovered(servers, poster, since)))  # type: ignore[misc]  # a default binds the time
+                for job in jobs:
+                    until(lambda job=job: settled(store, job), 120)  # type: ignore[misc]  # as above
             check_judged(store)
         check_events(store, poster)
         for job in jobs:

@@ -42,18 +42,19 @@ def test_any_replica_is_killed_again_and_again(postgres_url: str, tmp_path: Path
     when, jobs = random.Random(kills), list[str]()
     with open_postgres(postgres_url) as store:
         counting.fill(store)
-        with replicas(3, tmp_path / "data", postgres_url) as servers, Poster(servers) as poster:
-            for number in range(kills):
-                leader = leader_of(servers)
-                asked = servers[number % 3].ask("POST", "/api/retraining-jobs", json={"model_name": "counting"})
-                jobs.append(asked.json()["job_id"])
-                victim = leader if number % 2 else servers[when.randrange(3)]
-                time.sleep(when.uniform(0.0, 2.0))
-                victim.kill()
-                victim.start()
-            leader_of(servers)
-            for job in jobs:
-                until(rests(store, job), 120)
+        with replicas(3, tmp_path / "data", postgres_url) as servers:
+            with Poster(servers) as poster:
+                for number in range(kills):
+                    leader = leader_of(servers)
+                    asked = servers[number % 3].ask("POST", "/api/retraining-jobs", json={"model_name": "counting"})
+                    jobs.append(asked.json()["job_id"])
+                    victim = leader if number % 2 else servers[when.randrange(3)]
+                    time.sleep(when.uniform(0.0, 2.0))
+                    victim.kill()
+                    victim.start()
+                leader_of(servers)
+                for job in jobs:
+                    until(rests(store, job), 120)
             check_judged(store)
         check_events(store, poster)
         for job in jobs:
