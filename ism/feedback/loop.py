@@ -12,7 +12,7 @@ from typing import Any
 
 from ism.data.text import TextEncoder
 from ism.domain.background import Background
-from ism.domain.errors import IsmError
+from ism.domain.errors import EngineError, IsmError, LeadLostError
 from ism.domain.feedback import RetrainingTrigger
 from ism.feedback.evidence import MaturedLabels, matured_labels
 from ism.feedback.judge import BATCH, CONSUMER, Judge, Judged
@@ -75,7 +75,7 @@ class FeedbackLoop:
         self.review = Review(store, self.rules, clock)
         self.deliver: Deliver | None = None
         self.follow: Callable[[FeedbackLoop], int] | None = None
-        self.failure: str | None = None
+        self.failure: IsmError | None = None
         self.lead: Leadership = SOLE
         self._behind = True  # labels may have been written before this process began
         self._background = Background(self._run, "feedback")
@@ -149,10 +149,12 @@ class FeedbackLoop:
                 if mine and self._waiting() >= BATCH:
                     rest = min(every, _REST * (time.monotonic() - began))
                 self.failure = None
+            except LeadLostError as error:
+                _log.info("Feedback is judged by another process: %s", error)
             except IsmError as error:  # the store may be away; the next turn goes on where this one stopped
-                self.failure = str(error)
+                self.failure = error
                 _log.warning("Feedback waits to be judged: %s", error)
             except Exception as error:  # noqa: BLE001 - nobody waits for this thread; the log tells
-                self.failure = f"{type(error).__name__}; the log says more."
+                self.failure = EngineError(f"{type(error).__name__}; the log says more.")
                 _log.exception("Feedback could not be judged; the next turn tries again.")
             self._background.over.wait(rest)

@@ -11,7 +11,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ism.domain.errors import ConflictError, EngineError, InvalidInputError
+from ism.domain.errors import ConflictError, EngineError, InvalidInputError, StorageUnavailableError
 from ism.domain.feedback import DeadLetter, FeedbackEvent, IngestResult, RetrainingTrigger
 from ism.feedback.arrival import utc_now
 from ism.feedback.pipeline import Pipeline, Written
@@ -104,14 +104,18 @@ class AIFeedbackOrchestrator:
         Raises:
             EngineError: writing or judging has ended, or fails.
             StorageError: the writer cannot write.
+            StorageUnavailableError: the database is away; both go on by themselves when it is back.
         """
         if not self._pipelines[-1].commits.runs:
             raise EngineError("The writer of feedback has ended.")
         if not self.loop.runs:
             raise EngineError("The judging of feedback has ended.")
         await self._pipelines[-1].probe()
-        if self.loop.failure is not None:
-            raise EngineError(f"Feedback cannot be judged: {self.loop.failure}")
+        failure = self.loop.failure
+        if isinstance(failure, StorageUnavailableError):
+            raise failure.with_traceback(None)
+        if failure is not None:
+            raise EngineError(f"Feedback cannot be judged: {failure}")
         return "Events are written and judged." if self.lead.leads else "Events are written; another process judges."
 
     async def request_retraining(self, model_name: str, reason: str, by: str) -> RetrainingTrigger:

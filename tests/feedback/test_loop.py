@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from judging import DAY, START
 
-from ism.domain.errors import StorageError
+from ism.domain.errors import EngineError, StorageError, StorageUnavailableError
 from ism.domain.market import Recommendation
 from ism.feedback.judge import BATCH
 from ism.feedback.orchestrator import AIFeedbackOrchestrator
@@ -99,6 +99,25 @@ def test_the_thread_goes_on_after_a_failure(tmp_path, monkeypatch):
         loop.stop()
         loop.stop()
         assert len(turns) >= 3
+
+
+@pytest.mark.parametrize("kind", [StorageUnavailableError, StorageError])
+def test_a_database_that_is_away_is_no_failure_of_judging(orchestrator, monkeypatch, kind):
+    """What failed is ended and begun again after ever longer rests; whoever waits for the database must not be."""
+
+    def turn(one_batch: bool = False):
+        raise kind("away")
+
+    orchestrator.start()
+    orchestrator.stop()
+    monkeypatch.setattr(orchestrator.loop, "turn", turn)
+    orchestrator.start()
+    deadline = time.monotonic() + 20
+    while orchestrator.loop.failure is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(StorageUnavailableError if kind is StorageUnavailableError else EngineError, match="away"):
+        asyncio.run(orchestrator.probe())
+    orchestrator.stop()
 
 
 def test_who_does_not_lead_rests_however_much_waits(orchestrator):
