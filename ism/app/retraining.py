@@ -17,7 +17,7 @@ from ism.engines.base import ParamValue
 from ism.retraining.mlflow_log import check_installed, try_log_job
 from ism.retraining.observed import CanaryOutcomes, LiveAlarm
 from ism.retraining.opening import parts_of
-from ism.retraining.parts import Search
+from ism.retraining.parts import Pulse, Search
 from ism.retraining.pipeline import AIRetrainingPipeline
 from ism.retraining.search import Optimizer, OptimizerSearch
 from ism.settings import Settings
@@ -165,9 +165,9 @@ def _now(optimizer: Callable[[], Optimizer]) -> Search:
         snapshot: Path,
         config: Mapping[str, Any],
         start: Mapping[str, ParamValue],
-        stop: Callable[[], bool],
+        pulse: Pulse,
     ) -> dict[str, ParamValue]:
-        return OptimizerSearch(optimizer())(job_id, model_name, snapshot, config, start, stop)
+        return OptimizerSearch(optimizer())(job_id, model_name, snapshot, config, start, pulse)
 
     return search
 

@@ -50,6 +50,7 @@ MOVES: dict[JobState, tuple[JobState, ...]] = {
 }
 ENDED: frozenset[JobState] = frozenset(state for state, after in MOVES.items() if not after)
 OPEN: frozenset[JobState] = frozenset(MOVES) - ENDED
+PROGRESS = "progress"  # in the detail of a job: how far the step is that runs
 _STATUS: dict[JobState, JobStatus] = {
     "REQUESTED": "pending",
     "DEFERRED": "pending",

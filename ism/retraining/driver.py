@@ -10,13 +10,14 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from ism.domain.errors import ConflictError, IsmError, LeadLostError, StorageError, StorageUnavailableError
 from ism.domain.retraining import ENDED, OPEN, RetrainingJob
-from ism.retraining.parts import Parts, Step
+from ism.retraining.parts import Parts, Pulse, Step
 from ism.retraining.rollout import give_up
 from ism.retraining.steps import STEPS
 from ism.storage import Claim
@@ -69,7 +70,7 @@ class Driver:
     def _move(self, claim: Claim) -> bool:
         parts, job = self._parts, claim.job
         with _Heartbeat(parts, claim) as beat:
-            step = self._step(job, beat.stopped)
+            step = self._step(job, Pulse(beat.stopped, beat.tell))
         if step is None or beat.overtaken:
             return False
         parts.store.move(
@@ -80,11 +81,11 @@ class Driver:
             parts.ended(job.job_id)
         return True
 
-    def _step(self, job: RetrainingJob, stop: Callable[[], bool]) -> Step | None:
+    def _step(self, job: RetrainingJob, pulse: Pulse) -> Step | None:
         if job.cancel_requested:
             return give_up(self._parts, job, "Cancelled on request.")
         try:
-            step = STEPS[job.state](self._parts, job, stop)
+            step = STEPS[job.state](self._parts, job, pulse)
         except (ConflictError, LeadLostError, StorageUnavailableError):
             raise  # somebody else was first, or the database is away: the step is run again
         except IsmError as error:
@@ -98,7 +99,7 @@ class Driver:
 
 
 class _Heartbeat:
-    """Prolongs a lease while a step runs, and learns whether the step is still wanted.
+    """Prolongs a lease while a step runs, writes down how far it is, and learns whether the step is still wanted.
 
     Args:
         parts: whose store keeps the lease.
@@ -109,6 +110,11 @@ class _Heartbeat:
         self._parts, self._claim = parts, claim
         self._over, self._lost, self._overtaken = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._beat, name="retraining-lease", daemon=True)
+        self._progress: Mapping[str, Any] | None = None
+
+    def tell(self, values: Mapping[str, Any]) -> None:
+        """Take how far the step is; the next beat writes it down."""
+        self._progress = values
 
     def stopped(self) -> bool:
         """Whether the job was cancelled or taken over, or this process leads no more."""
@@ -134,7 +140,7 @@ class _Heartbeat:
                 self._overtaken.set()
                 return
             try:
-                self._parts.store.renew(self._claim, self._parts.clock() + lease)
+                self._parts.store.renew(self._claim, self._parts.clock() + lease, self._progress)
                 if self._parts.store.get_job(self._claim.job.job_id).cancel_requested:
                     self._lost.set()
             except ConflictError:

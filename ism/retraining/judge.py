@@ -14,13 +14,13 @@ from ism.engines.split import SplitRule
 from ism.retraining import alpha_spending
 from ism.retraining.evaluation import Model, Scorer, compare, fresh_cases, popularity
 from ism.retraining.gate import decide
-from ism.retraining.parts import Parts, Step, Stop, champion_of, snapshot_of
+from ism.retraining.parts import Parts, Pulse, Step, champion_of, snapshot_of
 from ism.retraining.report import gate_report
 from ism.retraining.snapshot import WrittenSnapshot, make_snapshot
 from ism.retraining.training import load_model
 
 
-def evaluate(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
+def evaluate(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step:
     """Score champion and challenger again on the fresh part, and let the gate look."""
     looks = parts.store.looks(job.model_name)
     done = [look for look in looks if look.job_id == job.job_id and look.evidence.get("move") == job.moves]
@@ -79,7 +79,7 @@ def _rules(snapshot: WrittenSnapshot, encoder: TextEncoder) -> Scorer:
     return score
 
 
-def follow_verdict(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
+def follow_verdict(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step:
     """Go on, end, or look again when more has matured."""
     verdict, reasons = job.detail["verdict"], "; ".join(job.detail["reasons"])
     if verdict == "PASS":
@@ -89,4 +89,4 @@ def follow_verdict(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
     used = sum(look.job_id == job.job_id for look in parts.store.looks(job.model_name))
     if used >= parts.config.most_looks:
         return Step("REJECTED", f"Still held after {used} looks: {reasons}")
-    return evaluate(parts, job, stop)
+    return evaluate(parts, job, pulse)

@@ -73,6 +73,19 @@ class NothingSeen:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How a step that takes long stays in touch with its job.
+
+    Attributes:
+        stopped: whether the job was cancelled or is somebody else's by now: the step should end.
+        tell: takes how far it is, ``step`` (for people) and ``progress`` (0..1), for whoever looks at the job.
+    """
+
+    stopped: Callable[[], bool] = lambda: False
+    tell: Callable[[Mapping[str, Any]], object] = lambda values: None
+
+
 class Search(Protocol):
     """Finds parameters on the training part alone."""
 
@@ -83,7 +96,7 @@ class Search(Protocol):
         snapshot: Path,
         config: Mapping[str, Any],
         start: Mapping[str, ParamValue],
-        stop: Callable[[], bool],
+        pulse: Pulse,
     ) -> dict[str, ParamValue]:
         """The best parameters found.
 
@@ -93,7 +106,7 @@ class Search(Protocol):
             snapshot: the training part.
             config: of the request: ``n_trials``, ``timeout`` (s), ``seed``.
             start: parameters to try first.
-            stop: answers True when the job was cancelled.
+            pulse: of the step that searches.
         """
         ...
 
@@ -141,8 +154,7 @@ class Parts:
         return self.folder / "trained" / job.job_id
 
 
-Stop = Callable[[], bool]
-StepFunction = Callable[[Parts, RetrainingJob, Stop], Step | None]
+StepFunction = Callable[[Parts, RetrainingJob, Pulse], Step | None]
 
 
 def snapshot_of(parts: Parts, job: RetrainingJob) -> WrittenSnapshot:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from ism.domain.errors import InvalidInputError
 from ism.domain.retraining import OPEN, ModelVersion, RetrainingJob
 from ism.engines.split import SplitRule
-from ism.retraining.parts import Parts, Step, Stop, champion_of, snapshot_of
+from ism.retraining.parts import Parts, Pulse, Step, champion_of, snapshot_of
 from ism.retraining.snapshot import make_snapshot, open_snapshot
 
 _SEARCHING = {"adaptive": 10, "optimization": None}  # trials by default; None is the model's preset
 
 
-def request(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
+def request(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step | None:
     """Wait for another run, the cool-down or the budget; else write the snapshot."""
     wait = _wait(parts, job)
     if wait is not None:
@@ -43,7 +44,7 @@ def _wait(parts: Parts, job: RetrainingJob) -> tuple[datetime, str] | None:
     return None
 
 
-def validate(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
+def validate(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step:
     """Refuse a snapshot that must not be learnt from."""
     from ism.retraining.validate import problems  # noqa: PLC0415 - polars loads where it is needed
 
@@ -53,7 +54,7 @@ def validate(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
     return Step("VALIDATED", "Nothing speaks against learning from the snapshot.")
 
 
-def choose(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
+def choose(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step:
     """Take the champion's parameters, from which a search starts where one was asked for."""
     champion = champion_of(parts, job.model_name)
     kind = job.config["retraining_type"]
@@ -74,7 +75,7 @@ def _nothing_new(parts: Parts, job: RetrainingJob, champion: ModelVersion) -> bo
     return before.learnt == snapshot_of(parts, job).learnt
 
 
-def tune_and_train(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
+def tune_and_train(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step:
     """Search where asked, then train in a process of its own; neither sees the fresh part."""
     snapshot, params = snapshot_of(parts, job), dict(job.detail["params"])
     if job.detail["search"]:
@@ -82,7 +83,7 @@ def tune_and_train(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
             return Step("FAILED", "This system has no search for parameters. Ask for the retraining_type full.")
         trials = _SEARCHING[job.config["retraining_type"]]
         asked = {"n_trials": trials, **job.config} if trials else job.config
-        params = parts.search(job.job_id, job.model_name, snapshot.train, asked, params, stop)
+        params = parts.search(job.job_id, job.model_name, snapshot.train, asked, params, pulse)
     told = {
         "engine": job.model_name,
         "snapshot": str(snapshot.train),
@@ -92,7 +93,12 @@ def tune_and_train(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
         "text_model": str(parts.text_model) if parts.text_model else None,
         "policy": dict(parts.policies.get(job.model_name, {})),
     }
-    outcome = parts.train(told, parts.config.training, stop=stop)
+
+    def tell(values: dict[str, Any]) -> bool:
+        pulse.tell({"step": values.get("step", "training"), "progress": values.get("progress", 0.0)})
+        return True
+
+    outcome = parts.train(told, parts.config.training, on_report=tell, stop=pulse.stopped)
     if outcome.status != "done":
         return Step("FAILED", f"Training ended as {outcome.status}: {outcome.reason}", {"training": outcome.status})
     report = outcome.result

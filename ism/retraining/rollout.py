@@ -7,14 +7,14 @@ from importlib.metadata import version
 from ism.domain.errors import ArtifactError
 from ism.domain.retraining import RetrainingJob
 from ism.retraining.e_process import canary_evidence
-from ism.retraining.parts import ACTOR, Parts, Step, Stop, version_of
+from ism.retraining.parts import ACTOR, Parts, Pulse, Step, version_of
 from ism.retraining.registry import Lineage
 
 _BY_HAND = Step("PROMOTED", "It was promoted by hand.")
 _WITHDRAWN = "It takes part no more: it was withdrawn, or another version took its place."
 
 
-def stage(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
+def stage(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step:
     """Register what was trained as a version, with its lineage."""
     folder = parts.artifact(job)
     look = next(found for found in parts.store.looks(job.model_name) if found.number == job.detail["look"])
@@ -40,7 +40,7 @@ def stage(parts: Parts, job: RetrainingJob, stop: Stop) -> Step:
     )
 
 
-def start_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
+def start_shadow(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step | None:
     """Let the version score beside the champion, unless deploying is left to people."""
     made, serving = version_of(parts, job), parts.registry.deployment(job.model_name)
     if serving.champion == made.version_id:
@@ -51,7 +51,7 @@ def start_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     return Step("SHADOW", "It scores every request beside the champion, unseen.")
 
 
-def watch_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
+def watch_shadow(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step | None:
     """Start the canary when enough requests were scored without a failure."""
     made, serving = version_of(parts, job), parts.registry.deployment(job.model_name)
     if serving.champion == made.version_id:
@@ -72,7 +72,7 @@ def watch_shadow(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     )
 
 
-def watch_canary(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
+def watch_canary(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step | None:
     """Harm rolls back, proven safety promotes, silence holds."""
     made, serving = version_of(parts, job), parts.registry.deployment(job.model_name)
     if serving.champion == made.version_id:
@@ -96,7 +96,7 @@ def watch_canary(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
     return None
 
 
-def bake(parts: Parts, job: RetrainingJob, stop: Stop) -> Step | None:
+def bake(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step | None:
     """Watch the promoted version for a while; an alarm returns to what served before it."""
     made, serving = version_of(parts, job), parts.registry.deployment(job.model_name)
     if serving.champion != made.version_id:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from ism.domain.errors import EngineError
 from ism.engines.base import ParamValue
+from ism.retraining.parts import Pulse
 from ism.tuning.config import OptimizationConfig
 
 _LOOK_S = 0.5
@@ -49,7 +50,7 @@ class OptimizerSearch:
         snapshot: Path,
         config: Mapping[str, Any],
         start: Mapping[str, ParamValue],
-        stop: Callable[[], bool],
+        pulse: Pulse,
     ) -> dict[str, ParamValue]:
         """The best parameters found, over those to start from.
 
@@ -59,7 +60,8 @@ class OptimizerSearch:
         budget = {name: config[name] for name in ("n_trials", "timeout", "seed") if name in config}
         begun = self._begin(job_id, OptimizationConfig(model_name, **budget), snapshot)
         while (told := self._optimizer.get_optimization_status(begun))["status"] == "running":
-            if stop():
+            pulse.tell({"step": "searching", "progress": told.get("progress", 0.0)})
+            if pulse.stopped():
                 self._optimizer.cancel(begun)
                 raise EngineError("The search was stopped on request.")
             time.sleep(_LOOK_S)

@@ -66,8 +66,14 @@ class RetrainingStore(ABC):
         """Take a job's lease; ConflictError while somebody else holds it or the job has ended."""
 
     @abstractmethod
-    def renew(self, claim: Claim, until: datetime) -> Claim:
-        """Prolong a lease; ConflictError when it was taken over."""
+    def renew(self, claim: Claim, until: datetime, progress: Mapping[str, Any] | None = None) -> Claim:
+        """Prolong a lease; ConflictError when it was taken over.
+
+        Args:
+            claim: that still holds.
+            until: new end.
+            progress: how far the step is; shown in the job's ``detail`` as ``progress`` until its next move.
+        """
 
     @abstractmethod
     def release(self, claim: Claim) -> None:

@@ -15,6 +15,7 @@ from ism.domain.errors import ConflictError, NotFoundError
 from ism.domain.retraining import (
     ENDED,
     MOVES,
+    PROGRESS,
     Deployment,
     GateLook,
     JobMove,
@@ -107,9 +108,10 @@ class SqlRetrainingStore(RetrainingStore):
                 raise ConflictError(f"job_id: {job_id!r} {why}. Read it again.")
         return Claim(job, owner, job.fence, until)
 
-    def renew(self, claim: Claim, until: datetime) -> Claim:
+    def renew(self, claim: Claim, until: datetime, progress: Mapping[str, Any] | None = None) -> Claim:
+        told = {} if progress is None else {"detail": as_json("detail", {**claim.job.detail, PROGRESS: dict(progress)})}
         with self._database.write() as connection:
-            self._hold(connection, claim, lease_until=until)
+            self._hold(connection, claim, lease_until=until, **told)
         return replace(claim, until=until)
 
     def release(self, claim: Claim) -> None:
@@ -138,7 +140,7 @@ class SqlRetrainingStore(RetrainingStore):
             job,
             state=to,
             moves=job.moves + 1,
-            detail=as_json("detail", {**job.detail, **(detail or {})}),
+            detail=as_json("detail", {**_without_progress(job.detail), **(detail or {})}),
             not_before=not_before,
             started_at=job.started_at or (now if to == "SNAPSHOTTED" else None),
             completed_at=now if to in ENDED else None,
@@ -214,6 +216,10 @@ class SqlRetrainingStore(RetrainingStore):
         mine = (_job.job_id == claim.job.job_id, _job.fence == claim.fence, _job.moves == claim.job.moves)
         if not connection.execute(update(retraining_job).where(*mine).values(**values)).rowcount:
             raise ConflictError(f"job_id: {claim.job.job_id!r} was taken over or moved by another worker. Leave it.")
+
+
+def _without_progress(detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in detail.items() if name != PROGRESS}
 
 
 def _get(connection: Connection, job_id: str) -> RetrainingJob:

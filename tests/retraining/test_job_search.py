@@ -9,6 +9,7 @@ from ism.domain.errors import EngineError
 from ism.engines.evidence import StoreEvidence
 from ism.engines.snapshot_files import snapshot_digest, write_snapshot
 from ism.engines.split import SplitRule
+from ism.retraining.parts import Pulse
 from ism.retraining.registry import Lineage
 from ism.retraining.search import OptimizerSearch
 from ism.retraining.snapshot import make_snapshot
@@ -48,7 +49,7 @@ class FakeOptimizer:
 def test_the_best_parameters_come_over_those_of_the_champion():
     optimizer = FakeOptimizer()
     config = {"retraining_type": "adaptive", "n_trials": 10}
-    found = OptimizerSearch(optimizer)("j", "matching", Path("train"), config, {"rounds": 9, "x": 1}, lambda: False)
+    found = OptimizerSearch(optimizer)("j", "matching", Path("train"), config, {"rounds": 9, "x": 1}, Pulse())
     assert found == {"rounds": 50, "x": 1}
     [(config, snapshot)] = optimizer.asked
     assert (config.model_name, config.n_trials, config.timeout, snapshot) == ("matching", 10, 1800.0, Path("train"))
@@ -56,10 +57,10 @@ def test_the_best_parameters_come_over_those_of_the_champion():
 
 def test_a_search_that_failed_or_was_stopped_says_so():
     with pytest.raises(EngineError, match="every trial failed"):
-        OptimizerSearch(FakeOptimizer("failed"))("j", "matching", Path("train"), {}, {}, lambda: False)
+        OptimizerSearch(FakeOptimizer("failed"))("j", "matching", Path("train"), {}, {}, Pulse())
     stopped = FakeOptimizer()
     with pytest.raises(EngineError, match="stopped"):
-        OptimizerSearch(stopped)("j", "matching", Path("train"), {}, {}, lambda: True)
+        OptimizerSearch(stopped)("j", "matching", Path("train"), {}, {}, Pulse(lambda: True))
     assert stopped.cancelled == list(stopped.searches)
 
 
@@ -71,11 +72,11 @@ def test_a_job_goes_on_with_the_search_that_it_began():
 
     optimizer = FakeOptimizer()
     with pytest.raises(KeyboardInterrupt):
-        OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, dies)
-    OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, lambda: False)
+        OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, Pulse(dies))
+    OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, Pulse())
     assert len(optimizer.asked) == 1
     optimizer.cancelled += optimizer.searches
-    OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, lambda: False)
+    OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, Pulse())
     assert len(optimizer.asked) == 2
 
 

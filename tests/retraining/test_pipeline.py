@@ -166,7 +166,7 @@ def test_a_better_tuned_model_goes_through_the_same_gate(make, store):
     """The first champion is poor; a search finds the better parameters, starting from the champion's."""
     started_from = []
 
-    def search(job_id, model_name, snapshot, config, start, stop):
+    def search(job_id, model_name, snapshot, config, start, pulse):
         started_from.append((snapshot.name, dict(start), config.get("n_trials")))
         return {"noise": 0.02}
 
@@ -396,6 +396,22 @@ def test_cancelling_ends_a_training_that_runs(make, store):
     assert (job.state, job.status, job.error_message) == ("FAILED", "cancelled", "Cancelled on request.")
     with pytest.raises(ConflictError):
         pipeline.cancel(job.job_id)
+
+
+def test_how_far_a_training_is_can_be_seen_while_it_runs(make, store):
+    seen = []
+
+    def training(arguments, limits, on_report=None, stop=None):
+        assert on_report({"step": "fitting", "progress": 0.1})
+        ends = time.monotonic() + 20
+        while not seen and time.monotonic() < ends:
+            seen.extend(job.detail["progress"] for job in store.retraining.jobs() if "progress" in job.detail)
+            time.sleep(0.01)
+        return counting.train_here(arguments, limits)
+
+    job = run(make(train=training))
+    assert seen == [{"step": "fitting", "progress": 0.1}]
+    assert (job.state, "progress" in job.detail) == ("BAKED", False)
 
 
 @pytest.mark.parametrize("ended", ["out_of_memory", "over_time", "failed"])

@@ -87,6 +87,16 @@ def test_a_lease_is_held_by_one_and_a_late_holder_is_fenced_off(retraining):
         retraining.move(second, "SNAPSHOTTED", reason="the same claim again")
 
 
+def test_how_far_a_step_is_is_told_until_the_next_move(retraining):
+    retraining.add_job(job())
+    held = retraining.move(claim(retraining), "SNAPSHOTTED", reason="x", detail={"snapshot": "c"}, at=NOW)
+    retraining.renew(held, NOW + HOUR, {"step": "fitting", "progress": 0.5})
+    assert retraining.get_job("j0").detail == {"snapshot": "c", "progress": {"step": "fitting", "progress": 0.5}}
+    again = claim(retraining)  # of another process, after this one died
+    retraining.move(again, "VALIDATED", reason="y", at=NOW)
+    assert retraining.get_job("j0").detail == {"snapshot": "c"}
+
+
 def test_requests_that_wait_become_one_run(retraining):
     for number in range(20):
         retraining.add_job(job(number, created_at=NOW + number * timedelta(seconds=1)))
