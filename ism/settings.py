@@ -202,6 +202,10 @@ class Settings(BaseSettings):
     artifact_access_key: str = Field("", description="Access key of the bucket.")
     artifact_secret: SecretStr = Field(SecretStr(""), description="Secret of the access key.")
     retraining_enabled: bool = Field(True, description="Whether models are retrained.")
+    retraining_runner: Literal["local", "prefect"] = Field(
+        "local",
+        description="Who searches, trains and evaluates: child processes of the server, or workers of Prefect.",
+    )
     retraining_maturity_days: float = Field(90.0, ge=0, description="How long an outcome takes to be known, days.")
     retraining_cool_down_hours: float = Field(
         24.0, ge=0, description="Between the beginnings of two runs of a model, hours; a manual one does not wait."

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ism.data.text import TextEncoder
 from ism.domain.errors import NotFoundError
-from ism.domain.retraining import Deployment, ModelVersion
+from ism.domain.retraining import OPEN, SERVING, Deployment, ModelVersion
 from ism.engines import catalog
 from ism.engines.base import ParamValue
-from ism.retraining.mlflow_log import check_installed, try_log_job
-from ism.retraining.observed import CanaryOutcomes, LiveAlarm
-from ism.retraining.opening import parts_of
+from ism.retraining.opening import feedback_of, parts_of, when_ended
 from ism.retraining.parts import Pulse, Search
 from ism.retraining.pipeline import AIRetrainingPipeline
 from ism.retraining.search import Optimizer, OptimizerSearch
@@ -61,15 +57,13 @@ class Retraining:
         lead: Leadership = SOLE,
     ) -> None:
         search = None if optimizer is None else _now(optimizer)
-        parts = replace(parts_of(store, encoder, settings, watch, search), ended=self._finish, lead=lead)
-        self.pipeline, self._registry, self._triggering = AIRetrainingPipeline(parts), parts.registry, triggering
-        self._looks, self._mlflow = parts.store.looks, settings.mlflow_tracking_uri
-        if self._mlflow is not None:
-            check_installed()
+        states = SERVING if settings.retraining_runner == "prefect" else OPEN
+        parts = parts_of(store, encoder, settings, watch, search)
+        parts = replace(parts, ended=when_ended(store, settings, triggering), lead=lead, states=states)
+        self.pipeline, self._registry = AIRetrainingPipeline(parts), parts.registry
         if watch is not None:
-            wait = timedelta(days=settings.retraining_canary_wait_days)
-            watch.outcomes_of = CanaryOutcomes(store, parts.registry, wait, lambda: datetime.now(UTC))
-            watch.alarm_of = LiveAlarm(store, parts.registry)
+            told = feedback_of(store, settings)
+            watch.outcomes_of, watch.alarm_of = told.outcomes, told.alarm
 
     def take(self, request: RetrainingRequest) -> None:
         """Begin the job that feedback asked for; the same request twice is one job."""
@@ -123,17 +117,6 @@ class Retraining:
     def close(self) -> None:
         """Stop; jobs that run are resumed at the next start."""
         self.pipeline.close()
-
-    def _finish(self, job_id: str) -> None:
-        if self._mlflow is not None:
-            job = self.pipeline.job(job_id)
-            try_log_job(
-                self._mlflow.get_secret_value(),
-                job,
-                [look for look in self._looks(job.model_name) if look.job_id == job_id],
-            )
-        with suppress(NotFoundError):  # a job that nobody's feedback asked for
-            self._triggering.finish(job_id)
 
     def _known(self, name: str) -> Deployment:
         serving = self._registry.deployment(name)

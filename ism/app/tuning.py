@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import threading
-from functools import partial
 from typing import Any
 
 from ism.data.text import TextEncoder
 from ism.domain.errors import ConflictError, NotFoundError
 from ism.engines import catalog
+from ism.retraining.search import optimizer_on
 from ism.settings import Settings
 from ism.storage import Store
 from ism.storage.lead import SOLE, Leadership
 from ism.tuning.config import config_of
 from ism.tuning.idle import ContinuousSearch
-from ism.tuning.optimizer import AIHyperparameterOptimizer
-from ism.tuning.source import training_part
 
 _END = 5.0  # seconds that the thread of the continuous search has to end
 
@@ -34,13 +32,7 @@ class Tuning:
     """
 
     def __init__(self, settings: Settings, store: Store, encoder: TextEncoder, lead: Leadership = SOLE) -> None:
-        def champion(name: str) -> dict[str, Any] | None:
-            serves = store.retraining.deployment(name).champion
-            return None if serves is None else store.retraining.get_version(serves).params
-
-        self.optimizer = AIHyperparameterOptimizer(
-            settings, partial(training_part, store, encoder, settings), champion=champion
-        )
+        self.optimizer = optimizer_on(store, encoder, settings)
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         if settings.tuning_continuous:

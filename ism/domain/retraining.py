@@ -50,6 +50,8 @@ MOVES: dict[JobState, tuple[JobState, ...]] = {
 }
 ENDED: frozenset[JobState] = frozenset(state for state, after in MOVES.items() if not after)
 OPEN: frozenset[JobState] = frozenset(MOVES) - ENDED
+# What is done with a job from then on goes on in what serves: a little at a time, as requests come.
+SERVING: frozenset[JobState] = frozenset({"STAGED", "SHADOW", "CANARY", "PROMOTED"})
 PROGRESS = "progress"  # in the detail of a job: how far the step is that runs
 _STATUS: dict[JobState, JobStatus] = {
     "REQUESTED": "pending",

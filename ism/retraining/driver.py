@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from ism.domain.errors import ConflictError, IsmError, LeadLostError, StorageError, StorageUnavailableError
-from ism.domain.retraining import ENDED, OPEN, RetrainingJob
+from ism.domain.retraining import ENDED, RetrainingJob
 from ism.retraining.parts import Parts, Pulse, Step
 from ism.retraining.rollout import give_up
 from ism.retraining.steps import STEPS
@@ -38,7 +38,8 @@ class Driver:
 
     def tick(self) -> int:
         """Run every job that is due as far as it goes now; returns how many moves were made."""
-        return sum(self.run(job.job_id) for job in reversed(self._parts.store.jobs(states=OPEN, limit=1000)))
+        due = self._parts.store.jobs(states=self._parts.states, limit=1000)
+        return sum(self.run(job.job_id) for job in reversed(due))
 
     def run(self, job_id: str) -> int:
         """Run one job until it ends, waits, or is somebody else's; returns how many moves were made."""
@@ -48,11 +49,11 @@ class Driver:
         return moves
 
     def advance(self, job_id: str) -> bool:
-        """Make one move; False when the job has ended, waits, or is held by somebody else."""
+        """Make one move; False when the job has ended, waits, or is somebody else's."""
         now = self._parts.clock()
         job = self._parts.store.get_job(job_id)
         waits = job.not_before is not None and job.not_before > now and not job.cancel_requested
-        if job.state in ENDED or waits:
+        if job.state not in self._parts.states or waits:
             return False
         try:
             claim = self._parts.store.claim(job_id, self._owner, now, now + self._parts.config.lease)

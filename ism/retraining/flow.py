@@ -1,8 +1,9 @@
 """The same steps as a flow on a Prefect server: the only room with Prefect (the extra ``prefect``).
 
-A worker takes jobs over from the store and moves them with the very driver that runs them without Prefect. So the truth
-about a job is its row; Prefect starts, retries and shows. A flow, worker or server that dies leaves a lease that runs
-out, after which the next run of the flow goes on where the row stands.
+A worker takes jobs over from the store and moves them with the very driver that runs them without Prefect, until a
+model is staged; shadow, canary and what follows go on in the servers that answer. The truth about a job is its row;
+Prefect starts, retries and shows. A flow, worker or server that dies leaves a lease that runs out, after which the next
+run of the flow goes on where the row stands.
 
 Workers open the store themselves, so they need one that several processes may use: PostgreSQL (``DATABASE_URL``), and a
 data folder that they share with the server.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists
 
 from ism.domain.errors import ConfigurationError
-from ism.domain.retraining import ENDED, OPEN
+from ism.domain.retraining import OPEN, SERVING
 from ism.retraining.driver import Driver
 from ism.retraining.opening import default_parts
 from ism.retraining.parts import Parts
@@ -40,7 +42,7 @@ def _parts() -> Parts:
         raise ConfigurationError(
             "DATABASE_URL: Prefect workers need PostgreSQL, since SQLite belongs to one process. Set it to its URL."
         )
-    return default_parts(settings)
+    return replace(default_parts(settings), states=OPEN - SERVING)
 
 
 @task(name="move", retries=3, retry_delay_seconds=5, task_run_name="{state}")
@@ -59,9 +61,9 @@ def retraining() -> dict[str, str]:
     """Move every job that is due as far as it goes now; job -> state."""
     parts = _parts()
     found: dict[str, str] = {}
-    for job in reversed(parts.store.jobs(states=OPEN, limit=1000)):
+    for job in reversed(parts.store.jobs(states=parts.states, limit=1000)):
         state, moves = str(job.state), -1
-        while state not in ENDED and moves != parts.store.get_job(job.job_id).moves:
+        while state in parts.states and moves != parts.store.get_job(job.job_id).moves:
             moves = parts.store.get_job(job.job_id).moves
             state = move(job.job_id, state)
         found[job.job_id] = state

@@ -9,6 +9,7 @@ from typing import Final
 from ism.domain.judgement import Exposure, Label
 from ism.feedback.ladder import RUNG
 from ism.retraining.e_process import Arm, ArmOutcome
+from ism.retraining.parts import ShadowCount
 from ism.retraining.registry import Registry
 from ism.storage import Store
 
@@ -65,6 +66,25 @@ class CanaryOutcomes:
             for request, item in reversed(first.items())
             if item.offer.get("company_id")
         ]
+
+
+class FromFeedback:
+    """What can be seen without serving: what feedback says. Of a shadow only the process that serves knows.
+
+    Args:
+        store: holds what was shown, labels and decisions.
+        registry: tells what served when.
+        wait: from being shown to being judged.
+        clock: tells the time, UTC.
+    """
+
+    def __init__(self, store: Store, registry: Registry, wait: timedelta, clock: Callable[[], datetime]) -> None:
+        self.outcomes = CanaryOutcomes(store, registry, wait, clock)
+        self.alarm = LiveAlarm(store, registry)
+
+    def shadow(self, version_id: str) -> ShadowCount:
+        """Nothing."""
+        return ShadowCount()
 
 
 class LiveAlarm:

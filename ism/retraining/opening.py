@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from ism.data.text import TextEncoder
+from ism.domain.errors import NotFoundError
 from ism.engines.evidence import StoreEvidence
 from ism.engines.process import Limits
+from ism.feedback.limits import rules_from
+from ism.feedback.triggering import Triggering
 from ism.retraining.comparison import GatePolicy
 from ism.retraining.config import RetrainingConfig
+from ism.retraining.mlflow_log import check_installed, try_log_job
+from ism.retraining.observed import FromFeedback
 from ism.retraining.parts import NothingSeen, Observations, Parts, Search
 from ism.retraining.registry import Registry
 from ism.settings import Settings
@@ -84,8 +92,48 @@ def parts_of(
 
 
 def default_parts(settings: Settings | None = None) -> Parts:
-    """The parts on the data folder that the environment names; its store stays open as long as the process."""
+    """The parts on the data folder that the environment names; its store stays open as long as the process.
+
+    Nothing serves here: of shadows nothing is known, and a canary is judged by what feedback says.
+    """
     from ism.engines import catalog  # noqa: PLC0415 - engines load where something is trained
+    from ism.retraining.search import OptimizerSearch, optimizer_on  # noqa: PLC0415 - as above
 
     settings = settings or Settings()
-    return parts_of(open_store(settings), catalog.text_encoder(settings.text_model), settings)
+    store, encoder = open_store(settings), catalog.text_encoder(settings.text_model)
+    search = OptimizerSearch(optimizer_on(store, encoder, settings)) if settings.optimization_enabled else None
+    triggering = Triggering(store, rules_from(settings), utc_now, catalog.names())
+    parts = parts_of(store, encoder, settings, feedback_of(store, settings), search)
+    return replace(parts, ended=when_ended(store, settings, triggering))
+
+
+def feedback_of(store: Store, settings: Settings) -> FromFeedback:
+    """What feedback says of canaries and promoted versions."""
+    wait = timedelta(days=settings.retraining_canary_wait_days)
+    return FromFeedback(store, registry_of(store, settings), wait, utc_now)
+
+
+def when_ended(store: Store, settings: Settings, triggering: Triggering) -> Callable[[str], None]:
+    """What is done with a job that has ended: it is logged where that is wanted, and whoever asked for it is told.
+
+    Raises:
+        ConfigurationError: it is to be logged on an MLflow server, and MLflow is not installed.
+    """
+    uri = settings.mlflow_tracking_uri
+    if uri is not None:
+        check_installed()
+
+    def ended(job_id: str) -> None:
+        if uri is not None:
+            job = store.retraining.get_job(job_id)
+            looks = [look for look in store.retraining.looks(job.model_name) if look.job_id == job_id]
+            try_log_job(uri.get_secret_value(), job, looks)
+        with suppress(NotFoundError):  # a job that nobody's feedback asked for
+            triggering.finish(job_id)
+
+    return ended
+
+
+def utc_now() -> datetime:
+    """This moment, UTC."""
+    return datetime.now(UTC)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ism.data.text import TextEncoder
-from ism.domain.retraining import JobState, ModelVersion, RetrainingJob
+from ism.domain.retraining import OPEN, JobState, ModelVersion, RetrainingJob
 from ism.engines.base import ParamValue
 from ism.engines.evidence import EvidenceSource
 from ism.engines.process import Outcome
@@ -126,6 +126,7 @@ class Parts:
         policies: engine -> parameters that people decide about, such as its privacy.
         ended: is told of every job that has ended, by whichever process ended it; may be told twice.
         clock: tells the time, UTC.
+        states: in which jobs are moved here; in the others somebody else does.
         lead: whether jobs run by themselves in this process, where several share a store.
     """
 
@@ -142,6 +143,7 @@ class Parts:
     policies: Mapping[str, Mapping[str, ParamValue]] = field(default_factory=dict)
     ended: Callable[[str], None] = lambda job_id: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    states: frozenset[JobState] = OPEN
     lead: Leadership = SOLE
 
     @property

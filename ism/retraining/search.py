@@ -6,15 +6,31 @@ import itertools
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from ism.data.text import TextEncoder
 from ism.domain.errors import EngineError
 from ism.engines.base import ParamValue
 from ism.retraining.parts import Pulse
+from ism.settings import Settings
+from ism.storage import Store
 from ism.tuning.config import OptimizationConfig
+from ism.tuning.optimizer import AIHyperparameterOptimizer
+from ism.tuning.source import training_part
 
 _LOOK_S = 0.5
+
+
+def optimizer_on(store: Store, encoder: TextEncoder, settings: Settings) -> AIHyperparameterOptimizer:
+    """An optimizer that learns from what a retraining would, and begins with what serves."""
+
+    def champion(name: str) -> dict[str, Any] | None:
+        serves = store.retraining.deployment(name).champion
+        return None if serves is None else store.retraining.get_version(serves).params
+
+    return AIHyperparameterOptimizer(settings, partial(training_part, store, encoder, settings), champion=champion)
 
 
 class Optimizer(Protocol):

@@ -133,12 +133,14 @@ def server_dies(prefect: Prefect) -> None:
 
 
 @pytest.mark.parametrize("disturb", [flow_dies, worker_dies, server_dies])
-def test_a_job_runs_as_a_flow_and_ends_whatever_is_killed(prefect, database_url, disturb):
+def test_a_job_runs_as_a_flow_and_ends_whatever_is_killed(prefect, database_url, disturb, tmp_path):
     companies, exchanges = history(8)
     with open_postgres(database_url) as store:
         store.bulk_upsert([*companies, *exchanges])
         now = store.retraining  # the row is the truth, whatever Prefect says
-        job = RetrainingJob("j", "matching", "manual", {"retraining_type": "full"}, "REQUESTED", datetime.now(UTC))
+        searches = {"retraining_type": "optimization", "n_trials": 4}
+        config = searches if disturb is flow_dies else {"retraining_type": "full"}
+        job = RetrainingJob("j", "matching", "manual", config, "REQUESTED", datetime.now(UTC))
         now.add_job(job)
         made = subprocess.run(
             [sys.executable, "-m", "ism.retraining.flow", "10"], env=prefect.environment, cwd=ROOT, timeout=180,
@@ -169,4 +171,5 @@ def test_a_job_runs_as_a_flow_and_ends_whatever_is_killed(prefect, database_url,
             tuning = next(move for move in moves if move.to_state == "TUNING")
             assert trained.fence > tuning.fence + 1  # somebody took the lease in between and died with it
         if disturb is flow_dies:
+            assert len(list((tmp_path / "data" / "tuning").glob("job-*"))) == 1  # the next flow goes on with the search
             assert any(run["state_type"] in {"CRASHED", "FAILED"} for run in prefect.found("flow_runs"))

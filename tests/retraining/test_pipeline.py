@@ -11,6 +11,7 @@ from counting import Seen, arms, parts_on
 
 from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError, StorageUnavailableError
 from ism.domain.market import Company, Exchange
+from ism.domain.retraining import OPEN, SERVING
 from ism.engines import catalog
 from ism.engines.process import Limits, Outcome
 from ism.retraining.pipeline import AIRetrainingPipeline
@@ -218,6 +219,19 @@ def test_harm_in_the_canary_rolls_back(make, store):
     assert "harm" in job.error_message
     served = store.retraining.deployment("counting")
     assert (served.champion, served.challenger, served.mode) == (champion, None, "none")
+
+
+def test_what_takes_long_and_what_serves_may_be_two_processes(make):
+    parts = make()._parts
+    worker = AIRetrainingPipeline(replace(parts, states=OPEN - SERVING), background=False)
+    server = AIRetrainingPipeline(replace(parts, states=SERVING), background=False)
+    job = server.request("counting")
+    assert server.run_due() == 0
+    worker.run_due()
+    assert worker.job(job.job_id).state == "STAGED"
+    assert worker.run_due() == 0
+    server.run_due()
+    assert server.job(job.job_id).state == "BAKED"
 
 
 def test_silence_holds(make, store):
