@@ -179,6 +179,12 @@ class Settings(BaseSettings):
     )
     tuning_trial_seconds: float = Field(1800.0, gt=0, description="Longest trial of a search, in seconds.")
     tuning_trial_memory_mib: float = Field(8192.0, gt=0, description="Largest trial of a search, in MiB.")
+    tuning_retrains: bool = Field(
+        True, description="Whether a search that found better parameters than those in use begins a retraining."
+    )
+    tuning_least_gain: float = Field(
+        0.005, ge=0, le=1, description="How much better they must be for that, in the search's metric, 0..1."
+    )
     tuning_continuous: bool = Field(False, description="Whether to go on searching in small budgets while idle.")
     tuning_continuous_trials: int = Field(5, ge=1, le=1000, description="Trials of one round of continuous search.")
     tuning_idle_cpu_percent: float = Field(

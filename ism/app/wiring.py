@@ -420,6 +420,15 @@ class Application:
             return "No job is open; it begins with the first request."
         return self.retraining.pipeline.probe()
 
+    def retrain_with_found(self) -> None:
+        """Begin a retraining with what a search found, where that is better than what is in use; each search once."""
+        settings = self.settings
+        if not (settings.optimization_enabled and settings.tuning_retrains and self.lead.leads):
+            return
+        for search, model in self.tuning.optimizer.better(settings.tuning_least_gain):
+            config = {"retraining_type": "optimization", "optimization_id": search}
+            self.retraining.pipeline.request(model, "performance", config, f"search-{search}")
+
     def release_tuning(self) -> None:
         """Park the searches; the next use carries them on."""
         with self._parts_lock:

@@ -14,7 +14,7 @@ from ism.retraining.comparison import GatePolicy
 
 TYPES: tuple[str, ...] = get_args(RetrainingType)
 TRIGGERS: tuple[str, ...] = get_args(TriggerType)
-_KNOWN = ("retraining_type", "n_trials", "timeout", "seed")
+_KNOWN = ("retraining_type", "n_trials", "timeout", "seed", "optimization_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +83,8 @@ def checked_request(trigger_type: str, config: Mapping[str, Any] | None) -> dict
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if timeout is not None and not (number and 0 < timeout <= 7 * 86_400):
         raise InvalidInputError("config.timeout", timeout, "Give seconds, above 0 and at most a week.")
+    search = given.get("optimization_id")
+    if search is not None and not (isinstance(search, str) and search and given["retraining_type"] == "optimization"):
+        remedy = "Name a search, with the retraining_type optimization."
+        raise InvalidInputError("config.optimization_id", search, remedy)
     return {name: value for name, value in given.items() if value is not None}

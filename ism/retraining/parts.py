@@ -104,7 +104,7 @@ class Search(Protocol):
             job_id: who searches; a second call for the same job goes on where the first one was cut off.
             model_name: of the catalogue.
             snapshot: the training part.
-            config: of the request: ``n_trials``, ``timeout`` (s), ``seed``.
+            config: of the request: ``n_trials``, ``timeout`` (s), ``seed``, ``optimization_id``.
             start: parameters to try first.
             pulse: of the step that searches.
         """

@@ -60,7 +60,8 @@ class AIRetrainingPipeline:
             trigger_type: ``schedule``, ``feedback``, ``performance`` or ``manual``; only the last skips the cool-down.
             config: ``retraining_type`` (``full``: the champion's parameters; ``adaptive``: a short search from them;
                 ``feedback_driven``: only where something new has matured; ``optimization``: a whole search),
-                ``n_trials``, ``timeout`` (s of the search), ``seed``.
+                ``n_trials``, ``timeout`` (s of the search), ``seed``, ``optimization_id`` (a search that there is,
+                whose best parameters are taken instead of searching anew).
             job_id: names the job, where a request may be handed in twice: the second one gets the job of the first.
 
         Returns:

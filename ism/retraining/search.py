@@ -17,6 +17,7 @@ from ism.retraining.parts import Pulse
 from ism.settings import Settings
 from ism.storage import Store
 from ism.tuning.config import OptimizationConfig
+from ism.tuning.folder import OF_A_JOB
 from ism.tuning.optimizer import AIHyperparameterOptimizer
 from ism.tuning.source import training_part
 
@@ -41,7 +42,7 @@ class Optimizer(Protocol):
         ...
 
     def get_optimization_status(self, optimization_id: str) -> dict[str, Any]:
-        """``status``, ``best_params`` and ``error_message``."""
+        """``status``, ``model_name``, ``best_params`` and ``error_message``."""
         ...
 
     def cancel(self, optimization_id: str) -> bool:
@@ -73,14 +74,20 @@ class OptimizerSearch:
         Raises:
             EngineError: the search failed, or was stopped.
         """
+        named = config.get("optimization_id")
         budget = {name: config[name] for name in ("n_trials", "timeout", "seed") if name in config}
-        begun = self._begin(job_id, OptimizationConfig(model_name, **budget), snapshot)
+        begun = named or self._begin(job_id, OptimizationConfig(model_name, **budget), snapshot)
         while (told := self._optimizer.get_optimization_status(begun))["status"] == "running":
             pulse.tell({"step": "searching", "progress": told.get("progress", 0.0)})
             if pulse.stopped():
-                self._optimizer.cancel(begun)
+                if named is None:
+                    self._optimizer.cancel(begun)
                 raise EngineError("The search was stopped on request.")
             time.sleep(_LOOK_S)
+        if told["status"] == "not_found":
+            raise EngineError(f"There is no search {begun!r}. Begin one, or leave optimization_id out.")
+        if told["model_name"] != model_name:
+            raise EngineError(f"Search {begun!r} is one of {told['model_name']}, not of {model_name}.")
         if told["status"] != "completed":
             raise EngineError(
                 f"The search ended as {told['status']}: {told.get('error_message') or 'no reason given'}."
@@ -90,7 +97,7 @@ class OptimizerSearch:
     def _begin(self, job_id: str, config: OptimizationConfig, snapshot: Path) -> str:
         """The search of a job: the one that an earlier process began, unless that was stopped."""
         for number in itertools.count(1):
-            name = f"job-{re.sub('[^0-9A-Za-z]', '-', job_id)}-{number}"
+            name = f"{OF_A_JOB}{re.sub('[^0-9A-Za-z]', '-', job_id)}-{number}"
             status = self._optimizer.get_optimization_status(name)["status"]
             if status == "not_found":
                 return self._optimizer.submit(config, snapshot=snapshot, name=name)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 REQUEST, STATUS, CANCEL, PAUSE, LOG = "request.json", "status.json", "cancel", "pause", "log.txt"
+CONTINUOUS, OF_A_JOB = "continuous-", "job-"  # begin the names of searches that nobody asked for by themselves
 ENDED = frozenset({"completed", "failed", "cancelled"})
 NOTHING: dict[str, Any] = {
     "status": "not_found",

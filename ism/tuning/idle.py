@@ -15,8 +15,8 @@ from ism.domain.errors import IsmError
 from ism.settings import Settings
 from ism.storage.lead import SOLE, Leadership
 from ism.tuning.config import OptimizationConfig
+from ism.tuning.folder import CONTINUOUS
 
-PREFIX = "continuous"
 _LOOK = 0.5  # seconds over which processor use is measured
 _log = logging.getLogger("ism.tuning")
 
@@ -135,7 +135,7 @@ class ContinuousSearch:
         return "nothing"
 
     def _next_round(self, model: str) -> bool:
-        name, most = f"{PREFIX}-{model.replace('_', '-')}-{self._version()}", OptimizationConfig(model).budget[0]
+        name, most = f"{CONTINUOUS}{model.replace('_', '-')}-{self._version()}", OptimizationConfig(model).budget[0]
         found, more = self._status(name), self._settings.tuning_continuous_trials
         if found["status"] == "not_found":
             self._optimizer.submit(OptimizationConfig(model, n_trials=min(more, most)), name=name)
@@ -155,7 +155,7 @@ class ContinuousSearch:
     def _asked_for(self) -> bool:
         """Whether somebody waits for another search."""
         every = self._optimizer.list_optimizations()
-        return any(each["status"] == "running" and not each["optimization_id"].startswith(PREFIX) for each in every)
+        return any(each["status"] == "running" and not each["optimization_id"].startswith(CONTINUOUS) for each in every)
 
     def _status(self, name: str) -> dict[str, Any]:
         return self._optimizer.get_optimization_status(name)

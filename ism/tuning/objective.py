@@ -20,7 +20,7 @@ from ism.engines.validation import FOLDS, fold_scores
 from ism.tuning.config import OptimizationConfig
 from ism.tuning.space import narrowed, of_json, to_json
 
-_ENGINE_CALL = "ism.tuning.objective:score_engine"
+ENGINE_CALL = "ism.tuning.objective:score_engine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def engine_objective(
         "text_model": model,
         "policy": dict((policies or {}).get(config.model_name, {})),
     }
-    return Objective(_ENGINE_CALL, arguments, space)
+    return Objective(ENGINE_CALL, arguments, space)
 
 
 def check_engine(config: OptimizationConfig) -> None:

@@ -15,7 +15,8 @@ from ism.engines.base import ParamValue, Snapshot
 from ism.engines.snapshot_files import write_snapshot
 from ism.settings import Settings
 from ism.tuning.config import OptimizationConfig
-from ism.tuning.folder import NOTHING, OptimizationFolder, folders, make_folder
+from ism.tuning.folder import NOTHING, OF_A_JOB, OptimizationFolder, folders, make_folder
+from ism.tuning.found import gain, is_whole_engine
 from ism.tuning.objective import Objective, check_engine, engine_objective
 from ism.tuning.supervisor import Supervisor
 
@@ -138,6 +139,25 @@ class AIHyperparameterOptimizer:
             "optimization_history": [each for each in every if each["status"] != "running"],
         }
 
+    def better(self, least_gain: float) -> list[tuple[str, str]]:
+        """Searches that found better parameters than those in use now: identifier and model of each, oldest first.
+
+        Searches of whole engines count, when their budget is used; those that a retraining began do not: it goes on by
+        itself. So does nothing that was measured against parameters which are in use no more.
+
+        Args:
+            least_gain: by which the best score must exceed that of the parameters in use, in the search's metric.
+        """
+        found = []
+        for folder in folders(self._home):
+            request = folder.request()
+            if folder.name.startswith(OF_A_JOB) or not is_whole_engine(request) or gain(folder.status()) < least_gain:
+                continue
+            model, objective = request["config"]["model_name"], Objective.of_json(request["objective"])
+            if request["first"][0] == self._in_use(model, objective):
+                found.append((folder.name, model))
+        return found
+
     def cancel(self, optimization_id: str) -> bool:
         """End a search; what it found so far stays. False where there is none, or it has ended already."""
         folder = self._folder(optimization_id)
@@ -225,11 +245,15 @@ class AIHyperparameterOptimizer:
 
     def _first(self, model: str, objective: Objective) -> list[dict[str, ParamValue]]:
         """Parameters to try before any are drawn: the champion's, or the defaults, then the best of past searches."""
-        defaults = {name: param.default for name, param in objective.space.items()}
-        tried = [{**defaults, **(self._champion(model) or {})}]
         past = [folder.status() for folder in reversed(folders(self._home))]
-        tried += [each["best_params"] for each in past if each["model_name"] == model and each["best_params"]][:_PAST]
-        return [{name: value for name, value in params.items() if name in objective.space} for params in tried]
+        best = [each["best_params"] for each in past if each["model_name"] == model and each["best_params"]][:_PAST]
+        known = [{name: value for name, value in params.items() if name in objective.space} for params in best]
+        return [self._in_use(model, objective), *known]
+
+    def _in_use(self, model: str, objective: Objective) -> dict[str, ParamValue]:
+        """The parameters that are searched, as they are now."""
+        defaults = {name: param.default for name, param in objective.space.items()}
+        return {**defaults, **{k: v for k, v in (self._champion(model) or {}).items() if k in defaults}}
 
 
 class _Draft:

@@ -137,6 +137,20 @@ def test_commands_do_the_same_on_the_folder(application, make_version):
     assert "SNAPSHOTTED" in failed.stderr
 
 
+def test_what_a_search_found_begins_one_job(application, monkeypatch):
+    application.warm_up()
+    asked = []
+    monkeypatch.setattr(application.tuning.optimizer, "better", lambda gain: asked.append(gain) or [("o1", "matching")])
+    application.retrain_with_found()
+    application.retrain_with_found()
+    [job] = application.retraining.pipeline.jobs()
+    assert (job.job_id, job.trigger_type) == ("search-o1", "performance")
+    assert job.config == {"retraining_type": "optimization", "optimization_id": "o1"}
+    application.settings.tuning_retrains = False
+    application.retrain_with_found()
+    assert asked == [0.005, 0.005]
+
+
 def test_what_feedback_asks_for_becomes_one_job_and_is_worked_off(application):
     loop = application.feedback.loop
     application.warm_up()

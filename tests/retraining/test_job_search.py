@@ -34,12 +34,11 @@ class FakeOptimizer:
     def get_optimization_status(self, optimization_id):
         if optimization_id not in self.searches:
             return {"status": "not_found"}
+        told = {"model_name": "matching", "best_params": {"rounds": 50}, "error_message": "every trial failed"}
         if optimization_id in self.cancelled:
-            return {"status": "cancelled"}
+            return {"status": "cancelled", **told}
         self.searches[optimization_id] -= 1
-        if self.searches[optimization_id] > 0:
-            return {"status": "running"}
-        return {"status": self._status, "best_params": {"rounds": 50}, "error_message": "every trial failed"}
+        return {"status": "running" if self.searches[optimization_id] > 0 else self._status, **told}
 
     def cancel(self, optimization_id):
         self.cancelled.append(optimization_id)
@@ -78,6 +77,20 @@ def test_a_job_goes_on_with_the_search_that_it_began():
     optimizer.cancelled += optimizer.searches
     OptimizerSearch(optimizer)("trigger:1/gnn", "matching", Path("train"), {}, {}, Pulse())
     assert len(optimizer.asked) == 2
+
+
+def test_what_a_search_found_is_taken_without_another_one():
+    optimizer, config = FakeOptimizer(), {"optimization_id": "o7"}
+    with pytest.raises(EngineError, match="no search 'o7'"):
+        OptimizerSearch(optimizer)("j", "matching", Path("train"), config, {}, Pulse())
+    optimizer.searches["o7"] = 3
+    with pytest.raises(EngineError, match="stopped"):
+        OptimizerSearch(optimizer)("j", "matching", Path("train"), config, {}, Pulse(lambda: True))
+    assert optimizer.cancelled == []  # whoever began it may want it still
+    found = OptimizerSearch(optimizer)("j", "matching", Path("train"), config, {"rounds": 9, "x": 1}, Pulse())
+    assert (found, optimizer.asked) == ({"rounds": 50, "x": 1}, [])
+    with pytest.raises(EngineError, match="not of gnn"):
+        OptimizerSearch(optimizer)("j", "gnn", Path("train"), config, {}, Pulse())
 
 
 def test_a_search_of_its_own_sees_what_a_job_would_learn_from_and_nothing_else(store, tmp_path):

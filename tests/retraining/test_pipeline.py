@@ -113,6 +113,8 @@ def test_the_calls_of_the_documentation(make):
         ("manual", {"n_trials": True}, "config.n_trials"),
         ("manual", {"timeout": -1}, "config.timeout"),
         ("manual", {"trials": 5}, "config.trials"),
+        ("manual", {"optimization_id": "o1"}, "config.optimization_id"),
+        ("manual", {"optimization_id": 1, "retraining_type": "optimization"}, "config.optimization_id"),
         ("manual", [], "config"),
     ],
 )

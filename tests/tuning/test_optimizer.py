@@ -122,6 +122,27 @@ def test_the_champion_and_the_best_of_past_searches_are_tried_first(settings, ma
         assert best in tried
 
 
+def test_what_is_better_than_what_is_in_use_is_told(settings, market):
+    champion: dict[str, object] = {}
+    with AIHyperparameterOptimizer(settings, lambda: market, champion=lambda name: champion) as optimizer:
+        found = optimizer.submit(OptimizationConfig("matching", n_trials=2))
+        part = optimizer.submit(
+            OptimizationConfig("matching", n_trials=1, search_space={"lambda_l2": {"low": 1.0, "high": 9.0}})
+        )
+        of_a_job = optimizer.submit(OptimizationConfig("matching", n_trials=1), name="job-1")
+        grows = optimizer.submit(OptimizationConfig("matching", n_trials=1), name="continuous-matching-1")
+        other = optimizer.submit(quick(n_trials=1), objective())
+        assert optimizer.better(0.0) == []  # nothing has ended yet
+        for each in (found, part, of_a_job, grows, other):
+            assert optimizer.wait(each, LIMIT)["status"] == "completed"
+        trials = optimizer.get_optimization(found)["trials"]
+        gained = max(trial["score"] for trial in trials) - trials[0]["score"]
+        assert optimizer.better(gained) == [(found, "matching")]
+        assert optimizer.better(gained + 0.001) == []
+        champion["lambda_l2"] = 1.5  # something else serves meanwhile
+        assert optimizer.better(0.0) == []
+
+
 def test_searches_run_one_after_another_and_can_be_cancelled(optimizer):
     slow = objective("in_steps", seconds=600.0)
     first, second = optimizer.submit(quick(), slow), optimizer.submit(quick(), objective())

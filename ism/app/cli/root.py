@@ -239,6 +239,7 @@ def retrain(  # noqa: PLR0913, PLR0917 - each is a field of a request
     ] = "full",
     trials: Annotated[int | None, typer.Option(help="Trials of the search, where one is asked for.", min=1)] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds of the search at most.")] = None,
+    search: Annotated[str | None, typer.Option(help="A search that there is: take its best parameters.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it ends or waits.")] = True,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -246,7 +247,8 @@ def retrain(  # noqa: PLR0913, PLR0917 - each is a field of a request
     """Retrain a model; it serves only after it passed the gate and its canary."""
     from ism.app.cli.models import retrain as run  # noqa: PLC0415 - not for `--help`
 
-    config = {"retraining_type": kind, "n_trials": trials, "timeout": timeout}
+    kind = "optimization" if search is not None else kind
+    config = {"retraining_type": kind, "n_trials": trials, "timeout": timeout, "optimization_id": search}
     run(model, {name: value for name, value in config.items() if value is not None}, wait, data_dir, as_json)
 
 

@@ -124,7 +124,8 @@ class Retraining(_Part):
         await aside(self.application.carry_on_jobs)
 
     async def check(self) -> Health:
-        """Whether open jobs are run."""
+        """Whether open jobs are run; what a search found begins one."""
+        await aside(self.application.retrain_with_found)
         return Health("ok", await aside(self.application.carry_on_jobs))
 
     async def stop(self) -> None:

@@ -25,6 +25,9 @@ class RetrainingConfigIn(_Input):
     n_trials: Annotated[int, Field(ge=1, le=10_000)] | None = None
     timeout: Annotated[float, Field(gt=0, le=604_800)] | None = Field(None, description="Seconds of the search.")
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    optimization_id: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        None, description="A search whose best parameters are taken instead of searching anew."
+    )
 
 
 class RetrainingIn(_Input):
