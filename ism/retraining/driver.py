@@ -20,6 +20,7 @@ from ism.domain.retraining import ENDED, RetrainingJob
 from ism.retraining.parts import Parts, Pulse, Step
 from ism.retraining.rollout import give_up
 from ism.retraining.steps import STEPS
+from ism.retraining.tidy import tidy
 from ism.storage import Claim
 
 _log = logging.getLogger("ism.retraining")
@@ -80,6 +81,7 @@ class Driver:
         _log.info("Job %s of %s: %s -> %s. %s", job.job_id, job.model_name, job.state, step.to, step.reason)
         if step.to in ENDED:
             parts.ended(job.job_id)
+            tidy(parts)
         return True
 
     def _step(self, job: RetrainingJob, pulse: Pulse) -> Step | None:

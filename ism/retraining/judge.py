@@ -6,6 +6,7 @@ import numpy as np
 
 from ism.data.market import Floats, Market, OfferArrays, Rows
 from ism.data.text import TextEncoder
+from ism.domain.errors import EngineError
 from ism.domain.retraining import GateLook, RetrainingJob
 from ism.engines import catalog
 from ism.engines.base import Snapshot
@@ -33,12 +34,16 @@ def evaluate(parts: Parts, job: RetrainingJob, pulse: Pulse) -> Step:
 
 
 def _look(parts: Parts, job: RetrainingJob, looks: list[GateLook]) -> GateLook:
+    from ism.retraining.validate import problems  # noqa: PLC0415 - polars loads where it is needed
 
     snapshot = snapshot_of(parts, job)
     if job.state == "EVALUATED":  # looked at before: what has matured since is added, nothing learnt becomes fresh
         days = parts.config.maturity.total_seconds() / 86_400
         rule = SplitRule(parts.clock(), days, parts.config.fresh_share, snapshot.cutoff)
         snapshot = make_snapshot(parts.source(), parts.encoder, rule, parts.snapshots)
+        refused = problems(snapshot)
+        if refused:
+            raise EngineError("The snapshot of another look was refused: " + " ".join(refused))
     _, challenger = load_model(job.model_name, parts.artifact(job), parts.encoder)
     champion = champion_of(parts, job.model_name)
     rival, references = None, {}

@@ -151,9 +151,14 @@ class Parts:
         """Folder of snapshots."""
         return self.folder / "snapshots"
 
+    @property
+    def artifact_home(self) -> Path:
+        """Folder of what jobs trained."""
+        return self.folder / "trained"
+
     def artifact(self, job: RetrainingJob) -> Path:
-        """Folder of what a job trained, until it is registered."""
-        return self.folder / "trained" / job.job_id
+        """Folder of what a job trained, until the job ends."""
+        return self.artifact_home / job.job_id
 
 
 StepFunction = Callable[[Parts, RetrainingJob, Pulse], Step | None]

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import threading
 import time
 from contextlib import contextmanager
@@ -502,23 +503,67 @@ def test_what_people_decided_about_an_engine_reaches_its_training(store, setting
     assert [arguments["policy"] for arguments in asked] == [{"epsilon": 8.0}]
 
 
-def test_a_slow_but_better_model_wins_when_its_outcomes_have_matured(make, store, clock):
-    """At the first look too few of the new cases have matured; they are censored, not negative."""
-    pipeline = make(search=lambda *_: {"noise": 0.5}, most_looks=1)
-    assert run(pipeline, retraining_type="optimization").state == "BAKED"
-    pipeline = make(search=lambda *_: {"noise": 0.3})
-    job = run(pipeline, retraining_type="optimization")
-    assert (job.state, job.detail["verdict"]) == ("EVALUATED", "HOLD")
+def newcomers(year, count=320):
+    """Donors that gave to their material's first taker in a year, none of whom was known before."""
     made = []
-    for number in range(320):
+    for number in range(count):
         kind = number % 8
         donor = Company(f"new-{number}", f"New {number}", TRADES[kind][2], "DE", 44 + number / 40, 3.0)
         taken = Exchange(f"new-{number}", donor.company_id, f"taker-{kind}-0", TRADES[kind][0], ewc=TRADES[kind][1])
-        made += [donor, replace(taken, year_start=2025, status="operating")]
-    store.bulk_upsert(made)
-    clock.forward(days=8)
+        made += [donor, replace(taken, year_start=year, status="operating")]
+    return made
+
+
+def test_a_slow_but_better_model_wins_when_its_outcomes_have_matured(make, store, clock):
+    """What began in January has not matured in March: censored, not negative. In April it judges."""
+    pipeline = make(search=lambda *_: {"noise": 0.5}, most_looks=1)
+    assert run(pipeline, retraining_type="optimization").state == "BAKED"
+    store.bulk_upsert(newcomers(clock.now.year))
+    pipeline = make(search=lambda *_: {"noise": 0.3})
+    job = run(pipeline, retraining_type="optimization")
+    assert (job.state, job.detail["verdict"]) == ("EVALUATED", "HOLD")
+    assert job.detail["counts"]["gap"] >= 320
+    assert job.detail["counts"]["fresh"] < 100
+    clock.forward(days=20)  # still before the 90 days are over
+    pipeline.run_due()
+    assert pipeline.job(job.job_id).state == "EVALUATED"
+    clock.forward(days=15)
     pipeline.run_due()
     assert pipeline.job(job.job_id).state == "BAKED"
+
+
+def test_another_look_refuses_what_must_not_be_judged_on(make, store, clock, monkeypatch):
+    pipeline = make(most_looks=3)
+    run(pipeline)
+    job = run(pipeline)
+    assert job.state == "EVALUATED"
+    monkeypatch.setattr("ism.retraining.validate.problems", lambda snapshot: ["A column is filled too late."])
+    clock.forward(days=8)
+    pipeline.run_due()
+    job = pipeline.job(job.job_id)
+    assert (job.state, "filled too late" in job.error_message) == ("FAILED", True)
+
+
+def test_files_that_nothing_needs_are_deleted_when_a_job_ends(make, settings, clock):
+    home = settings.data_dir / "retraining"
+    pipeline = make(most_looks=1)
+    kept = run(pipeline).detail["snapshot"]
+    clock.forward(days=1)
+    rejected = run(pipeline).detail["snapshot"]
+    clock.forward(days=8)
+    pipeline.run_due()
+    assert {kept, rejected} <= {path.name for path in (home / "snapshots").iterdir()}  # a day has not passed
+    assert list((home / "trained").iterdir()) == []
+    for path in (home / "snapshots").iterdir():
+        os.utime(path, (0, 0))
+    clock.forward(days=1)
+    running = run(pipeline)
+    late = run(pipeline)
+    assert (running.state, late.state) == ("EVALUATED", "DEFERRED")
+    pipeline.cancel(late.job_id)
+    pipeline.run_due()
+    assert {path.name for path in (home / "snapshots").iterdir()} == {kept, running.detail["snapshot"]}
+    assert [path.name for path in (home / "trained").iterdir()] == [running.job_id]
 
 
 def test_jobs_run_by_themselves_in_the_background(make, store, settings, clock):
