@@ -26,7 +26,7 @@ TITLE = "Load"
 NEEDS_DATA = False
 RATE, TIMES = 300.0, 5.0
 P99_MS, GROWTH = 250.0, 0.05
-_KEY, _CALLERS = "bench-key-of-this-run-only", 4
+KEY, _CALLERS = "bench-key-of-this-run-only", 4
 _LOOK_S = 0.5
 _SHARES = {"event": 0.5, "match": 0.1, "list": 0.3, "dashboard": 0.1}
 _READ = {
@@ -67,11 +67,11 @@ def run(options: Options) -> dict[str, Any]:
     started, seconds = time.perf_counter(), 15.0 if options.fast else 600.0
     with tempfile.TemporaryDirectory(prefix="ism-load-") as name:
         folder = Path(name)
-        server = Server(folder, ISM_ADMIN_KEY=_KEY)
+        server = Server(folder, ISM_ADMIN_KEY=KEY)
         try:
             server.wait(whole=not options.fast)
-            keys = [_made_key(server.port, number) for number in range(_CALLERS)]
-            requests = _requests(server.port, keys)
+            keys = [made_key(server.port, number) for number in range(_CALLERS)]
+            requests = requests_of(server.port, keys)
             _phase(server, requests, RATE, 10.0, 0)  # what is loaded when it is first used
             phases = [_phase(server, requests, rate, seconds, seed) for seed, rate in ((1, RATE), (2, RATE * TIMES))]
             stopped = server.stop()
@@ -134,10 +134,11 @@ def _phase(server: Server, requests: Iterator[Request], rate: float, seconds: fl
     finally:
         over.set()
         watching.join()
-    return {"rate": rate, "memory_mib": max(seen), "growth": max(seen) / before - 1.0, **_summed(sent)}
+    return {"rate": rate, "memory_mib": max(seen), "growth": max(seen) / before - 1.0, **summed(sent)}
 
 
-def _summed(sent: Sent) -> dict[str, Any]:
+def summed(sent: Sent) -> dict[str, Any]:
+    """What came of a phase, in numbers."""
     waits = [wait for each in sent.waits.values() for wait in each]
     refused = sent.codes[429] + sent.codes[503]
     answered = len(waits)
@@ -160,22 +161,25 @@ def _quantile_ms(waits: Sequence[float], percent: float) -> float:
     return 1000 * float(np.percentile(waits, percent)) if waits else float("nan")
 
 
-def _made_key(port: int, number: int) -> str:
+def made_key(port: int, number: int) -> str:
     """A caller's key."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/keys",
-        data=json.dumps({"name": f"caller {number}", "role": "operator"}).encode(),
-        headers={"X-API-Key": _KEY, "Content-Type": "application/json"},
-    )
+    return str(post(port, "/api/keys", {"name": f"caller {number}", "role": "operator"})["key"])
+
+
+def post(port: int, path: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server answers to its administrator."""
+    headers = {"X-API-Key": KEY, "Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=orjson.dumps(value), headers=headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
-        return str(json.load(answer)["key"])
+        found: dict[str, Any] = json.load(answer)
+        return found
 
 
-def _requests(port: int, keys: Sequence[str]) -> Iterator[Request]:
+def requests_of(port: int, keys: Sequence[str], shares: Mapping[str, float] = _SHARES) -> Iterator[Request]:
     """Requests of all kinds in a random order, each of a random caller."""
-    luck, kinds, shares = random.Random(0), list(_SHARES), list(_SHARES.values())
+    luck, kinds, weights = random.Random(0), list(shares), list(shares.values())
     for number in itertools.count():
-        kind, key = luck.choices(kinds, shares)[0], luck.choice(keys)
+        kind, key = luck.choices(kinds, weights)[0], luck.choice(keys)
         if kind == "event":
             event = {"type": "system_metric", "source": "system", "event_id": f"load-{port}-{number}"}
             event["data"] = {"metric_name": "load", "value": number, "component": "bench"}  # type: ignore[assignment]  # an event nests

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.load import KEY, made_key, post, requests_of, summed
+from bench.sending import send
 from bench.setup import Options
+from bench.start import Server
 from ism.app.wiring import Application, open_application
 from ism.domain.market import Offer
 from ism.retraining.opening import parts_of, registry_of
@@ -34,11 +39,15 @@ from its request to the gate's verdict: snapshot, validation, the process itself
 the gate, and every row, in a process that has loaded its libraries, as one that serves has.
 
 The swap: requests are sent at a steady rate whether or not the one before was answered, first without a swap, then
-while the registry moves between two versions every two seconds. No answer is remembered. The rate is 200 a second, or
-half of what this machine can answer where that is less: beyond, one would only measure the queue.
+while the registry moves between two versions every two seconds. No answer is remembered. *Matches alone* are asked for
+in one process, at half the rate that this machine can answer: beyond, one would only measure the queue. *Mixed* are 200
+requests a second to an `ism serve`, at moments of a Poisson process, by a sender in another process on the same two
+cores: half of them events of feedback, 45 % lists and data of the dashboard, 5 % matches of one of 200 offers.
 """
 MOST_SHARE, MOST_S, MOST_RATIO = 0.20, 2.0, 2.0
-_MOST_RATE = 200.0  # requests a second
+_EVERY_S = 2.0  # between two swaps
+_MIXED = 200.0  # requests a second
+_MIX = {"event": 0.5, "match": 0.05, "list": 0.35, "dashboard": 0.1}
 _OFFER = Offer("coal fly ash", ewc="10 01 02", nace="35.11", latitude=55.66, longitude=11.08)
 _THREADS = 16
 
@@ -48,24 +57,31 @@ def run(options: Options) -> dict[str, Any]:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="ism-bench-") as folder:
         job = _job(Path(folder) / "job", 12 if options.fast else 60)
-        swap = _swap(Path(folder) / "swap", 3.0 if options.fast else 15.0)
+        seconds = 3.0 if options.fast else 15.0
+        swap = _swap(Path(folder) / "swap", seconds)
+        mixed = _swap_mixed(Path(folder) / "swap", 2 * seconds)
     return {
         "protocol": "retraining",
         "simulated": True,
         "job": job,
         "swap": swap,
+        "mixed": mixed,
         "seconds": time.perf_counter() - started,
     }
 
 
 def section(found: Mapping[str, Any], about: str) -> str:
     """The report of a run."""
-    job, swap = found["job"], found["swap"]
-    rows = [
-        f"| {label} | {swap[name]['requests']} | {swap[name]['failed']} | {swap[name]['p50_ms']:.1f} "
-        f"| {swap[name]['p99_ms']:.1f} |"
-        for name, label in (("quiet", "no swap"), ("swapping", f"{swap['swaps']} swaps"))
-    ]
+    job, ratios = found["job"], []
+    rows = []
+    for kind in ("swap", "mixed"):
+        swap, what = found[kind], {"swap": "matches alone", "mixed": "mixed"}[kind]
+        rows += [
+            f"| {what}, {swap['rate']:.0f}/s, {label} | {swap[name]['requests']} | {swap[name]['failed']} "
+            f"| {swap[name]['p50_ms']:.1f} | {swap[name]['p99_ms']:.1f} |"
+            for name, label in (("quiet", "no swap"), ("swapping", f"{swap['swaps']} swaps"))
+        ]
+        ratios.append(f"{what} {swap['ratio_p99']:.2f}")
     return "\n".join(
         [
             f"## {TITLE}", "", NOTES, about, "",
@@ -73,9 +89,8 @@ def section(found: Mapping[str, Any], about: str) -> str:
             f"{job['training_s']:.1f} s, around it {job['around_s']:.2f} s; the limit is {job['limit_s']:.2f} s "
             f"({MOST_SHARE:.0%} and {MOST_S:.0f} s).",
             "",
-            f"Requests at {swap['rate']:.0f} a second:", "",
             "| | requests | failed | p50, ms | p99, ms |", "|---|---|---|---|---|", *rows, "",
-            f"Ratio of the p99: {swap['ratio_p99']:.2f} (limit {MOST_RATIO:.0f}).",
+            f"Ratio of the p99: {', '.join(ratios)} (limit {MOST_RATIO:.0f}).",
         ]
     )  # fmt: skip
 
@@ -108,21 +123,61 @@ def _swap(folder: Path, seconds: float) -> dict[str, Any]:
         versions = [_version(application, folder, shift) for shift in (0.2, -0.2)]
         registry = registry_of(application.store, application.settings)
         registry.promote(versions[0], "bench", "first")
-        rate = min(_MOST_RATE, _capacity(application, 4.0) / 2)
+        rate = _capacity(application, 4.0) / 2
         quiet = _ask(application, seconds, rate)
-        ended, swaps = threading.Event(), 0
+        with _swapping(lambda number: registry.promote(versions[number % 2], "bench", "swap")) as swaps:
+            swapped = _ask(application, seconds, rate)
+    return _compared(rate, quiet, swapped, len(swaps))
 
-        def swapping() -> None:
-            nonlocal swaps
-            while not ended.wait(2.0):
-                swaps += 1
-                registry.promote(versions[swaps % 2], "bench", "swap")
 
-        thread = threading.Thread(target=swapping)
-        thread.start()
-        swapped = _ask(application, seconds, rate)
+def _swap_mixed(folder: Path, seconds: float) -> dict[str, Any]:
+    """As `_swap`, on the two versions that it left, by a server of its own and a sender of its own."""
+    server = Server(folder, ISM_ADMIN_KEY=KEY, ISM_REMEMBERED_ANSWERS="0")
+    try:
+        server.wait(whole=True)
+        requests = requests_of(server.port, [made_key(server.port, number) for number in range(4)], _MIX)
+
+        def ask(length: float) -> dict[str, Any]:
+            told = summed(asyncio.run(send(server.port, requests, _MIXED, length, 0)))
+            return {
+                "requests": told["answered"] + told["failed"] + told["unsent"],
+                "failed": told["failed"] + told["unsent"], "p50_ms": told["p50_ms"], "p99_ms": told["p99_ms"],
+                "refused_share": told["refused_share"],
+            }  # fmt: skip
+
+        def promote(number: int) -> object:
+            wanted = {"version": str(1 + number % 2), "reason": "swap"}
+            return post(server.port, "/api/models/matching/promote", wanted)
+
+        ask(5.0)  # what is loaded when it is first used
+        quiet = ask(seconds)
+        with _swapping(promote) as swaps:
+            swapped = ask(seconds)
+    finally:
+        server.stop()
+    return _compared(_MIXED, quiet, swapped, len(swaps))
+
+
+@contextmanager
+def _swapping(swap: Callable[[int], object]) -> Iterator[list[int]]:
+    """Swap every two seconds meanwhile; gives the numbers of the swaps."""
+    ended, swaps = threading.Event(), list[int]()
+
+    def work() -> None:
+        while not ended.wait(_EVERY_S):
+            swap(len(swaps) + 1)
+            swaps.append(len(swaps) + 1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield swaps
+    finally:
         ended.set()
         thread.join()
+
+
+def _compared(rate: float, quiet: dict[str, Any], swapped: dict[str, Any], swaps: int) -> dict[str, Any]:
     return {
         "rate": rate, "quiet": quiet, "swapping": swapped, "swaps": swaps,
         "ratio_p99": swapped["p99_ms"] / quiet["p99_ms"],
