@@ -152,32 +152,34 @@ from tuning_fakes import objective
 from ism.tuning.config import OptimizationConfig
 from ism.tuning.search import Search
 from ism.tuning.storage import open_storage
-folder, trials = Path(sys.argv[1]), int(sys.argv[2])
+folder, trials, server = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] or None
 config = OptimizationConfig("anything", optimization_type="random", n_trials=trials, timeout=600, metric="score")
-search = Search("study", config, objective(), open_storage(folder))
+search = Search("study", config, objective(), open_storage(folder, server))
 search.run(on_trial=lambda study: print(sum(t.state.is_finished() for t in study.trials), flush=True))
 """
 
 
-def kill_and_resume(folder, kills, trials, seed):
+def kill_and_resume(folder, kills, trials, seed, server=None):
     """Kill a search at random moments, and carry it on each time; checks that no finished trial is ever lost."""
-    rng, known = random.Random(seed), {}
+    rng, known, driver = (
+        random.Random(seed),
+        {},
+        [sys.executable, "-c", _DRIVER, str(folder), str(trials), server or ""],
+    )
     for _ in range(kills):
-        process = subprocess.Popen(
-            [sys.executable, "-c", _DRIVER, str(folder), str(trials)], stdout=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen(driver, stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline()  # it has finished at least one trial more
         time.sleep(rng.uniform(0.0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=30)
-        study = optuna.load_study(study_name="study", storage=open_storage(folder))
+        study = optuna.load_study(study_name="study", storage=open_storage(folder, server))
         now = {trial.number: (trial.params, trial.value) for trial in finished_trials(study)}
         assert now.items() >= known.items()
         assert len(now) > len(known) or len(now) == trials
         known = now
-    done = subprocess.run([sys.executable, "-c", _DRIVER, str(folder), str(trials)], timeout=300, check=False)
+    done = subprocess.run(driver, timeout=300, check=False)
     assert done.returncode == 0
-    study = optuna.load_study(study_name="study", storage=open_storage(folder))
+    study = optuna.load_study(study_name="study", storage=open_storage(folder, server))
     assert len(finished_trials(study)) == trials
     assert not study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
 
@@ -189,6 +191,17 @@ def test_kill_9_loses_no_finished_trial(tmp_path):
 @pytest.mark.slow
 def test_kill_9_at_many_moments(tmp_path):
     kill_and_resume(tmp_path, kills=15, trials=200, seed=2)
+
+
+@pytest.mark.postgres
+def test_kill_9_loses_no_finished_trial_on_postgresql(tmp_path, postgres_url):
+    kill_and_resume(tmp_path, kills=2, trials=12, seed=3, server=postgres_url)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_kill_9_at_many_moments_on_postgresql(tmp_path, postgres_url):
+    kill_and_resume(tmp_path, kills=15, trials=200, seed=4, server=postgres_url)
 
 
 def test_a_line_that_was_cut_off_is_taken_away(tmp_path):
