@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ism.domain.audit import Act
 from ism.domain.errors import InvalidInputError, NotFoundError
 from ism.domain.monitoring import Alert, AlertRule, MetricPoint
 
@@ -122,8 +123,8 @@ class AlertRules:
         changes: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
         return [replace(rule, **changes.get(rule.name, {})) for rule in DEFAULTS]
 
-    def change(self, name: str, values: Mapping[str, Any]) -> AlertRule:
-        """Set ``enter``, ``leave``, ``for_minutes``, ``severity`` or ``enabled`` of a rule.
+    def change(self, name: str, values: Mapping[str, Any], by: str) -> AlertRule:
+        """Set ``enter``, ``leave``, ``for_minutes``, ``severity`` or ``enabled`` of a rule; the audit log tells of it.
 
         Raises:
             NotFoundError: there is no such rule.
@@ -138,6 +139,7 @@ class AlertRules:
             every = dict(stored) if isinstance(stored, dict) else {}
             every[name] = {field: getattr(changed, field) for field in _EDITABLE}
             self._store.set_setting(SETTING, every)
+            self._store.audit.append(Act(by, "alert-rule.change", name, values))
         return changed
 
 
@@ -274,21 +276,28 @@ def acknowledge(store: Store, alert_id: str, by: str) -> Alert:
     """Say that somebody takes care of it; NotFoundError, or ConflictError when it is resolved."""
     now = datetime.now(UTC)
     values = {"state": "acknowledged", "acknowledged_at": now, "acknowledged_by": by, "updated_at": now}
-    return store.monitoring.change_alert(alert_id, values)
+    return _changed(store, alert_id, values, Act(by, "alert.acknowledge", alert_id))
 
 
 def resolve(store: Store, alert_id: str, by: str, now: datetime | None = None) -> Alert:
     """Say that its cause is gone; where it is not, it opens again after its duration. Errors as `acknowledge`."""
     now = now or datetime.now(UTC)
-    return store.monitoring.change_alert(
-        alert_id,
-        {"state": "resolved", "resolved_at": now, "updated_at": now, "acknowledged_at": now, "acknowledged_by": by},
-    )
+    values = {"state": "resolved", "resolved_at": now, "updated_at": now, "acknowledged_at": now, "acknowledged_by": by}
+    return _changed(store, alert_id, values, Act(by, "alert.resolve", alert_id))
 
 
-def silence(store: Store, alert_id: str, minutes: int) -> Alert:
+def silence(store: Store, alert_id: str, minutes: int, by: str) -> Alert:
     """Deliver nothing about its cause for so long, also when it opens again; errors as in `acknowledge`."""
     if not 1 <= minutes <= LONGEST_SILENCE.total_seconds() / 60:
         raise InvalidInputError("minutes", minutes, "Give 1 to 43200 minutes, 30 days.")
     until = datetime.now(UTC) + timedelta(minutes=minutes)
-    return store.monitoring.change_alert(alert_id, {"silenced_until": until})
+    return _changed(
+        store, alert_id, {"silenced_until": until}, Act(by, "alert.silence", alert_id, {"minutes": minutes})
+    )
+
+
+def _changed(store: Store, alert_id: str, values: Mapping[str, Any], act: Act) -> Alert:
+    """The alert after somebody changed it; the audit log tells who, and which cause it was about."""
+    alert = store.monitoring.change_alert(alert_id, values)
+    store.audit.append(replace(act, details={"cause": alert.cause, **act.details}))
+    return alert

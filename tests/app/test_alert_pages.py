@@ -1,5 +1,6 @@
 """The page of alerts: what is open, what can be done about it, what was, and when to tell."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -76,6 +77,39 @@ def test_a_rule_is_changed_on_the_page(client: TestClient, application: Applicat
         "critical",
         False,
     )
+
+
+def audited(application: Application) -> list[tuple[str, str, str, dict[str, object]]]:
+    entries = application.store.audit.entries()
+    return [(each.actor, each.action, each.target, dict(each.details)) for each in reversed(entries)]
+
+
+def test_what_is_done_about_alerts_and_rules_is_audited_alike_from_the_page_and_the_api(
+    client: TestClient, application: Application, alert: Alert
+) -> None:
+    application.store.monitoring.open_alert(replace(alert, alert_id="a2", cause="memory", rule="memory"))
+    client.post("/act/alerts/none", data={"decision": "resolve"})
+    before = len(audited(application))
+    for form in ({"decision": "acknowledge"}, {"decision": "silence", "minutes": "60"}, {"decision": "resolve"}):
+        client.post("/act/alerts/a1", data=form)
+    form = {"enter": "95", "leave": "90", "for_minutes": "10", "severity": "critical", "enabled": "true"}
+    client.post("/act/rules/cpu", data=form)
+    page = audited(application)[before:]
+    client.post("/api/alerts/a2/acknowledge")
+    client.post("/api/alerts/a2/silence", json={"minutes": 60})
+    client.post("/api/alerts/a2/resolve")
+    values = {"enter": 95.0, "leave": 90.0, "for_minutes": 10, "severity": "critical", "enabled": True}
+    client.patch("/api/alert-rules/cpu", json=values)
+    assert [(action, target, details) for _, action, target, details in page] == [
+        ("alert.acknowledge", "a1", {"cause": "cpu"}),
+        ("alert.silence", "a1", {"cause": "cpu", "minutes": 60}),
+        ("alert.resolve", "a1", {"cause": "cpu"}),
+        ("alert-rule.change", "cpu", {**values, "enter": "95.0", "leave": "90.0"}),
+    ]
+    api = audited(application)[before + len(page) :]
+    assert [(who, action, {**details, "cause": None}) for who, action, _, details in api] == [
+        (who, action, {**details, "cause": None}) for who, action, _, details in page
+    ]
 
 
 def test_load_is_told_over_the_time_of_the_address(client: TestClient, application: Application) -> None:

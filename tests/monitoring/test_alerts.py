@@ -83,7 +83,7 @@ def test_what_could_not_be_told_is_told_later_and_only_once(play, store):
 
 def test_a_silence_outlives_the_alert(play, store):
     (alert,) = play(8, cpu_percent=95.0)
-    silence(store, alert.alert_id, 600)
+    silence(store, alert.alert_id, 600, "somebody")
     play(10, cpu_percent=10.0)
     (again,) = play(10, cpu_percent=95.0)
     assert again.alert_id != alert.alert_id

@@ -13,7 +13,6 @@ from fastapi import Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ism.app.http.access import MAY_MANAGE, MAY_WRITE, App, api_router, get_caller
-from ism.domain.audit import Act
 from ism.domain.errors import InvalidInputError
 from ism.monitoring import alerts
 from ism.monitoring.dashboard import Span
@@ -156,9 +155,9 @@ def acknowledge(alert_id: Name, application: App, request: Request) -> Json:
 
 
 @router.post("/api/alerts/{alert_id}/silence", dependencies=MAY_WRITE, summary="Silence an alert")
-def silence(alert_id: Name, wanted: SilenceIn, application: App) -> Json:
+def silence(alert_id: Name, wanted: SilenceIn, application: App, request: Request) -> Json:
     """The alert; nothing about its cause is delivered meanwhile."""
-    return alerts.silence(application.store, alert_id, wanted.minutes).as_dict()
+    return alerts.silence(application.store, alert_id, wanted.minutes, get_caller(request).name).as_dict()
 
 
 @router.post("/api/alerts/{alert_id}/resolve", dependencies=MAY_WRITE, summary="Resolve an alert")
@@ -177,9 +176,7 @@ def list_rules(application: App) -> dict[str, list[Json]]:
 def change_rule(name: Name, wanted: RuleIn, application: App, request: Request) -> Json:
     """The rule."""
     values = wanted.model_dump(exclude_none=True)
-    changed = application.monitoring.rules.change(name, values)
-    application.store.audit.append(Act(get_caller(request).name, "alert-rule.change", name, values))
-    return changed.as_dict()
+    return application.monitoring.rules.change(name, values, get_caller(request).name).as_dict()
 
 
 @router.get("/metrics", summary="Measurements for Prometheus", response_class=Response)

@@ -26,7 +26,7 @@ async def alert(alert_id: str, request: Request) -> Response:
     store, who = get_application(request).store, get_caller(request).name
     acts: dict[str, tuple[Callable[[], object], str]] = {
         "acknowledge": (partial(alerts.acknowledge, store, alert_id, who), "The alert is acknowledged."),
-        "silence": (lambda: alerts.silence(store, alert_id, _whole(form, "minutes")), "The alert is silent."),
+        "silence": (lambda: alerts.silence(store, alert_id, _whole(form, "minutes"), who), "The alert is silent."),
         "resolve": (partial(alerts.resolve, store, alert_id, who), "The alert is resolved."),
     }
     if form.get("decision") not in acts:
@@ -39,7 +39,7 @@ async def alert(alert_id: str, request: Request) -> Response:
 async def rule(name: str, request: Request) -> Response:
     """Change a rule."""
     form = await read_texts(request)
-    rules = get_application(request).monitoring.rules
+    rules, who = get_application(request).monitoring.rules, get_caller(request).name
 
     def change() -> None:
         values = {
@@ -49,7 +49,7 @@ async def rule(name: str, request: Request) -> Response:
             "severity": form.get("severity", ""),
             "enabled": form.get("enabled") == "true",
         }
-        rules.change(name, values)
+        rules.change(name, values, who)
 
     return await done(request, change, _PAGE, f"The rule {name} is changed.")
 
