@@ -139,6 +139,27 @@ def test_a_switch_of_the_fusion_model_needs_a_reason_and_is_written_down(
     assert row["reason"] == "to compare"
 
 
+def test_administrators_see_the_audit_log_of_the_time(client: TestClient, application: Application) -> None:
+    client.post("/act/fusion", data={"model": "rrf", "reason": "to compare"})
+    (switch,) = [entry for entry in application.store.audit.entries() if entry.action == "fusion.switch"]
+    told = client.get("/panels/system/audit.json").json()["rows"]
+    (row,) = [row for row in told if row["number"] == switch.number]
+    assert (row["who"], row["what"], row["target"]) == (switch.actor, "fusion.switch", "rrf")
+    assert "reason to compare" in row["detail"]
+    assert row["at"] == switch.at.isoformat()
+    assert [row["number"] for row in told] == sorted((row["number"] for row in told), reverse=True)
+    assert "to compare" in client.get("/panels/system/audit.csv").text
+    assert "to compare" in client.get("/system").text
+    past = client.get("/panels/system/audit.json?from=2026-01-01&to=2026-01-02").json()
+    assert past["rows"] == []
+
+
+def test_the_audit_log_is_not_shown_to_who_may_only_look(viewer: TestClient) -> None:
+    told = viewer.get("/panels/system/audit.json").json()
+    assert told["rows"] == []
+    assert "Administrators" in told["empty"]
+
+
 def test_a_job_is_asked_for_cancelled_and_asked_for_again(client: TestClient, application: Application) -> None:
     asked = client.post("/act/jobs", data={"model": "nothing"})
     assert asked.status_code == 404

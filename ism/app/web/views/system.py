@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from ism.app.web.page import Asked, Page
 from ism.app.web.panel import ACTIONS, Action, Column, Empty, Panel, Row
 from ism.app.web.views import ahead
 from ism.app.web.views.load import PANELS as LOAD
+from ism.domain.audit import AuditEntry
 from ism.settings import Settings
 
 _ROWS = 100
+_AUDITED = 1000
 
 
 def load(asked: Asked) -> Panel:
@@ -155,6 +158,44 @@ def changes(asked: Asked) -> Panel:
     )  # fmt: skip
 
 
+def audit(asked: Asked) -> Panel:
+    """The audit log of the period, for those who may read it."""
+    found = _audited(asked) if asked.may_manage else []
+    rows: list[Row] = [
+        {"number": each.number, "at": each.at, "who": each.actor or None, "what": each.action, "target": each.target,
+         "detail": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in each.details.items()) or None}
+        for each in found
+    ]  # fmt: skip
+    most = f"Only the latest {_AUDITED} of this time; `ism audit list` has all. " if len(found) == _AUDITED else ""
+    return Panel(
+        "Audit log",
+        (Column("at", "When", "time", "UTC"), Column("who", "Who"), Column("what", "What", "code"),
+         Column("target", "To what"), Column("detail", "Detail"), Column("number", "Entry", "number")),
+        rows,
+        Empty("Nothing was audited in this time.", "Sign-ins and changes of keys, models, settings, rules, alerts and "
+              "backups are written here. Choose a longer time.")
+        if asked.may_manage
+        else Empty("Administrators see the audit log.", "Ask one of them, or sign in as one."),
+        note=f"{most}Each entry is bound to the one before it by its SHA-256; `ism audit verify` computes all anew.",
+        topics=("models", "alerts"),
+        width=12,
+        shown=_ROWS,
+        cards=True,
+    )  # fmt: skip
+
+
+def _audited(asked: Asked) -> list[AuditEntry]:
+    """Entries of the period, the newest first, `_AUDITED` at most."""
+    found: list[AuditEntry] = []
+    some: Sequence[AuditEntry] = asked.application.store.audit.entries(limit=_AUDITED)
+    while some:
+        found += [each for each in some if asked.period.start <= each.at <= asked.period.end]
+        if len(found) >= _AUDITED or some[-1].at < asked.period.start:
+            break
+        some = asked.application.store.audit.entries(some[-1].number, _AUDITED)
+    return found[:_AUDITED]
+
+
 def backups(asked: Asked) -> Panel:
     """Those that there are, for those who may make and restore them."""
     rows: list[Row] = (
@@ -193,6 +234,7 @@ PAGE = Page(
         "outlook": ahead.outlook,
         "forecast": ahead.forecast,
         "changes": changes,
+        "audit": audit,
         "backups": backups,
         "settings": settings,
     },
