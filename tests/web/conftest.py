@@ -7,6 +7,7 @@ import pytest
 from app_fakes import ADMIN_KEY, FakeMatcher
 from browsing import Site, browser_path, browsing, tell
 from playwright.sync_api import Browser
+from seeding import seed_past
 
 from bench.serving import served
 from ism.app.wiring import Application, open_application
@@ -30,7 +31,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The demonstration market, and feedback of three weeks that somebody tried to break pages with."""
+    """The demonstration market, feedback of three weeks that somebody tried to break pages with, and a past."""
     folder = tmp_path_factory.mktemp("site")
     settings = Settings(data_dir=folder, admin_key=ADMIN_KEY, feedback_turn_s=3600, _env_file=None)
     with open_application(settings, make_matcher=FakeMatcher) as application:
@@ -43,6 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             ]
         )
         say_much(application)
+        seed_past(application)
         write_everywhere(application)
         with served(application) as url:
             yield Site(url, application)

@@ -30,6 +30,22 @@ def test_axe_finds_nothing_on_any_page_in_either_theme(browser: Browser, site: S
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
+FILLED = {
+    "models": ("serving", "quality", "gate", "versions", "ledger", "fusion", "weights"),
+    "jobs": ("retraining", "history", "begin", "searches", "trials", "importances", "coordinates", "log"),
+    "system": ("outlook", "forecast", "changes", "audit"),
+}  # panels that other tests of this file are to see with something in them
+
+
+def test_the_panels_that_are_looked_at_are_filled(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        for name, panels in FILLED.items():
+            visit(page, site, f"/{name}")
+            empty = [panel for panel in panels if not page.locator(f"#panel-{panel} tbody tr").count()]
+            assert not empty, name
+        assert not site.complaints
+
+
 _SLOW = pytest.mark.slow
 
 
@@ -245,6 +261,30 @@ def test_a_letter_is_discarded_and_a_statement_released(browser: Browser, site: 
         assert "The statement is released." in page.inner_text(".banner.done")
     review = site.application.feedback.loop.review.quarantined("released", None, 10)
     assert [each.decided_reason for each in review] == ["known to us"]
+
+
+def test_a_rollback_on_the_models_page_asks_first_and_returns_to_the_version_before(
+    browser: Browser, site: Site
+) -> None:
+    store = site.application.store.retraining
+    before = store.deployment("matching")
+    with signed_in(browser, site) as page:
+        visit(page, site, "/models?model=matching")
+        assert page.inner_text("#panel-serving tbody td:nth-child(2)") == "version 2"
+        page.click("#panel-serving .confirm summary")
+        page.click("#panel-serving .confirm[open] button")  # without a reason nothing is sent
+        assert store.deployment("matching") == before
+        page.fill("#panel-serving .confirm[open] input[name=reason]", "it ranks kilns too low")
+        assert not violations(page)
+        page.click("#panel-serving .confirm[open] button")
+        assert "The version before answers again." in page.inner_text(".banner.done")
+        visit(page, site, "/models?model=matching")
+        assert page.inner_text("#panel-serving tbody td:nth-child(2)") == "version 1"
+        assert "it ranks kilns too low" in page.inner_text("#panel-ledger tbody tr >> nth=0")
+        assert not site.complaints
+    after = store.deployment("matching")
+    assert (after.champion, after.previous) == (before.previous, before.champion)
+    assert store.ledger("matching")[-1].reason == "it ranks kilns too low"
 
 
 def test_a_match_is_rated_and_seen_on_the_feedback_page(browser: Browser, site: Site) -> None:
