@@ -13,7 +13,7 @@ from ism.storage.dialects import upsert
 from ism.storage.feedback_sql import cursor_of, move_cursor
 from ism.storage.label_sql import LabelTables
 from ism.storage.rows import utc_now
-from ism.storage.trend_sql import Said, said_by_topic, said_over_time
+from ism.storage.trend_sql import Said, said_by_model, said_by_topic, said_over_time
 from ism.storage.trigger_sql import TriggerTables
 
 
@@ -72,6 +72,10 @@ class Judgements:
     def said_by_topic(self, after: datetime, until: datetime) -> list[Said]:
         """Statements by topic, the most frequent first."""
         return said_by_topic(self._connection, after, until)
+
+    def said_by_model(self, after: datetime, until: datetime) -> dict[str | None, Said]:
+        """Statements by the model that they name; under None those that name none, as outcomes do."""
+        return said_by_model(self._connection, after, until)
 
     def note(self, key: str, default: object = None) -> object:
         """A JSON value by name."""

@@ -53,6 +53,11 @@ def said_by_topic(connection: Connection, after: datetime, until: datetime) -> l
     return sorted((each for each in found if each.name), key=lambda each: (-each.statements, each.name))
 
 
+def said_by_model(connection: Connection, after: datetime, until: datetime) -> dict[str | None, Said]:
+    """Statements by the model that they name; under None those that name none, as outcomes do."""
+    return {each.name or None: each for each in _counted(connection, statement.c.model_name, after, until)}
+
+
 def _counted(connection: Connection, key: ColumnElement[Any], after: datetime, until: datetime) -> list[Said]:
     table = statement.c
     counts = table.counted

@@ -51,6 +51,23 @@ def test_statements_by_topic_leave_quarantine_and_silence_out(store: Store) -> N
     assert [(each.name, each.statements, each.mean) for each in found] == [("price", 2, 3.5), ("permits", 1, 1.0)]
 
 
+def test_statements_by_the_model_they_name(store: Store) -> None:
+    named = [
+        statement(7, NOON, rating=4.0, model_name="gnn"),
+        statement(8, NOON + timedelta(minutes=1), rating=1.0, model_name="gnn"),
+        statement(9, NOON - timedelta(minutes=1), rating=1.0, model_name="gnn"),
+    ]
+    fill(store)
+    with store.judging() as tables:
+        tables.labels.add_statements(named)
+    with store.judging(write=False) as tables:
+        found = tables.said_by_model(NOON, NOON + timedelta(days=2))
+    assert {name: (each.statements, each.ratings, each.mean) for name, each in found.items()} == {
+        "gnn": (2, 2, 2.5),
+        None: (4, 3, 8 / 3),
+    }
+
+
 def test_nothing_said_is_an_empty_list(store: Store) -> None:
     with store.judging(write=False) as tables:
         assert tables.said_over_time(NOON, NOON + timedelta(days=1), by_hour=True) == []

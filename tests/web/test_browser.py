@@ -287,10 +287,28 @@ def test_a_rollback_on_the_models_page_asks_first_and_returns_to_the_version_bef
     assert store.ledger("matching")[-1].reason == "it ranks kilns too low"
 
 
-def test_a_match_is_rated_and_seen_on_the_feedback_page(browser: Browser, site: Site) -> None:
+def numbers(page: Page, panel: str, row: str = "") -> list[dict[str, str]]:
+    """The rows of a panel's table by the heads of its columns, those that begin with a word where one is given."""
+    found: list[dict[str, str]] = page.evaluate(
+        """(panel) => [...document.querySelectorAll(`#panel-${panel} tbody tr`)].map((row) =>
+          Object.fromEntries([...row.cells].map((cell) => [cell.dataset.label, cell.textContent.trim()])))""",
+        panel,
+    )
+    return [each for each in found if next(iter(each.values())).startswith(row)]
+
+
+def rated_on(page: Page, site: Site) -> tuple[int, int, int]:
+    """What Feedback and Models say: ratings of the last hours, those of the fused lists, and those of 4 or 5."""
+    visit(page, site, "/feedback?range=24h")
+    ratings = sum(int(row["Ratings"]) for row in numbers(page, "satisfaction"))
+    visit(page, site, "/models")
+    (fused,) = numbers(page, "heard", "Fused lists")
+    return ratings, int(fused["Ratings"]), int(fused["4 or 5"])
+
+
+def test_a_rating_of_a_match_is_found_on_feedback_and_models(browser: Browser, site: Site) -> None:
     with signed_in(browser, site) as page:
-        visit(page, site, "/feedback?range=1h")
-        before = page.locator("#panel-satisfaction tbody tr").count()
+        before = rated_on(page, site)
         page.click("nav >> text=Matches")
         page.fill("#material", "coal fly ash")
         page.click("text=Find receivers")
@@ -300,7 +318,15 @@ def test_a_match_is_rated_and_seen_on_the_feedback_page(browser: Browser, site: 
         page.wait_for_selector(".verdict .told")
         assert "rated 5 of 5" in page.inner_text(".verdict .told")
         assert not violations(page)
-        visit(page, site, "/feedback?range=1h")
-        page.click("#panel-satisfaction-table summary")
-        assert page.locator("#panel-satisfaction tbody tr").count() >= max(before, 1)
+        assert rated_on(page, site) == tuple(count + 1 for count in before)
         assert not site.complaints
+
+
+def test_what_a_rating_tells_leads_to_where_it_is_counted(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        page.goto(f"{site.url}/matches?material=coal+fly+ash")
+        page.click("text=Find receivers")
+        page.click(".verdict >> nth=1 >> text=Accept")
+        page.click(".verdict .told >> text=Models")
+        page.wait_for_url("**/models#panel-heard")
+        assert page.is_visible("#panel-heard")

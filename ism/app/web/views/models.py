@@ -9,7 +9,7 @@ from ism.app.phrases import engine_label
 from ism.app.web import charts
 from ism.app.web.page import Asked, Filter, Page
 from ism.app.web.panel import ACTIONS, LINKS, Action, Column, Empty, Panel, Row
-from ism.app.web.views import fusion
+from ism.app.web.views import fusion, heard
 from ism.app.web.views import quality as service
 from ism.domain.retraining import GateLook, ModelVersion
 from ism.engines import catalog
@@ -233,6 +233,7 @@ PAGE = Page(
     "What answers, how good it is, and why it was or was not deployed.",
     {
         "serving": serving,
+        "heard": heard.heard,
         "accuracy": service.accuracy,
         "measured": service.measured,
         "use": service.use,
