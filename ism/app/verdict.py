@@ -150,14 +150,15 @@ def _change(application: Application, verdict: Verdict, events: list[str], befor
     return Change(
         said,
         dict(shown.offer),
-        _name(application, shown.receiver_id),
+        receiver_name(application, shown.receiver_id),
         shown.rank,
         now,
         [*later, _about_trust(after.trust)],
     )
 
 
-def _name(application: Application, receiver_id: str) -> str:
+def receiver_name(application: Application, receiver_id: str) -> str:
+    """A receiver for people: the company's name, or the title of the sector."""
     kind, _, code = receiver_id.partition(":")
     if kind == "nace":
         return nace.title(code)

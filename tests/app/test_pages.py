@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from ism.app.http.app import create_app
 from ism.app.http.form import EXAMPLES, read
 from ism.app.wiring import Application
+from ism.domain.market import Recommendation
 
 
 class Seen(HTMLParser):
@@ -129,3 +130,27 @@ def test_every_file_that_pages_name_exists(client: TestClient) -> None:
     for path in named:
         response = client.get(path)
         assert response.status_code == 200
+
+
+def test_a_list_that_was_shown_has_an_address(client: TestClient, application: Application) -> None:
+    offer = {"material": "<b>ash</b>", "hazardous": False, "latitude": 55.5, "longitude": 9.5}
+    application.store.log_recommendations(
+        [
+            Recommendation("a-1", "a", 1, "sector", "nace:23.51", 0.9, 0.8, 1.0, {"matching": 0.7}, offer=offer),
+            Recommendation("a-2", "a", 2, "company", "gone", 0.4, 0.3, 1.0, {"gnn": 0.2}, offer=offer),
+        ]
+    )
+    rows = client.get("/panels/matches/list.json?request=a").json()["rows"]
+    assert [(row["rank"], row["receiver"], row["score"], row["matching"], row["gnn"]) for row in rows] == [
+        (1, "Manufacture of cement", 0.9, 0.7, None),
+        (2, "gone", 0.4, None, 0.2),
+    ]
+    html = client.get("/matches?request=a").text
+    assert "<b>ash</b>" not in html
+    assert 'id="panel-list"' in html
+    assert "/panels/matches/list.csv?request=a" in html
+    assert re.search(r'<option value="no" selected>', html)
+    none = client.get("/matches?request=none")
+    assert none.status_code == 404
+    assert "The log holds no list of this name." in none.text
+    assert client.get("/panels/matches/list.csv?request=none").status_code == 200

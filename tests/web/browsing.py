@@ -17,7 +17,7 @@ from ism.feedback.orchestrator import AIFeedbackOrchestrator
 
 AXE = Path(__file__).parent / "vendor" / "axe.js"
 BOARDS = ("/", "/network", "/feedback", "/models", "/jobs", "/alerts", "/system")
-PAGES = (*BOARDS, "/matches", "/docs", "/sign-in")
+PAGES = (*BOARDS, "/matches", "/matches?request=r", "/docs", "/sign-in")
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -65,9 +65,13 @@ def say_much(application: Application) -> None:
             for rank, name in enumerate(shown, 1)
         ]
     )  # fmt: skip
+    answered = {"material": "coal fly ash"}  # as the matcher of the tests answers
     application.store.log_recommendations(
-        [Recommendation(name, "matched", rank, "company", "works", 0.7, 0.5, 0.5, {"matching": 0.6}, created_at=now)
-         for rank, name in enumerate(("r-1", "r-2"), 1)]
+        [
+            Recommendation(name, "r", rank, "company", "works", 0.7, 0.5, 0.5, {"matching": 0.6}, offer=answered,
+                           created_at=now)
+            for rank, name in enumerate(("r-1", "r-2"), 1)
+        ]
     )  # fmt: skip
     for day in range(21):
         clock[0] = now - timedelta(days=20 - day, minutes=1)

@@ -24,7 +24,8 @@ def test_axe_finds_nothing_on_any_page_in_either_theme(browser: Browser, site: S
             look(page, path)
         page.goto(f"{site.url}/matches?material=coal+fly+ash")
         page.click("text=Find receivers")
-        page.wait_for_selector(".match")
+        page.wait_for_selector("#panel-list canvas")
+        page.click("#panel-list-table summary")
         look(page, "an answer")
         assert not site.complaints
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
@@ -58,6 +59,11 @@ def test_no_page_scrolls_sideways(browser: Browser, site: Site, width: int) -> N
         for path in PAGES:
             visit(page, site, path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        page.goto(f"{site.url}/matches?material=coal+fly+ash")
+        page.click("text=Find receivers")
+        page.wait_for_selector(".match")
+        page.click("#panel-list-table summary")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "an answer"
         assert not site.complaints  # what breaks the content-security policy is reported there, too
 
 
@@ -123,7 +129,7 @@ def test_the_menu_of_a_small_screen_opens_by_keyboard_and_closes_by_escape(brows
 
 def test_every_panel_can_be_taken_along_as_csv_json_and_png(browser: Browser, site: Site, tmp_path: Path) -> None:
     with signed_in(browser, site, accept_downloads=True) as page:
-        for path in BOARDS:
+        for path in (*BOARDS, "/matches?request=r"):
             visit(page, site, path)
             names = [panel.get_attribute("id") for panel in page.query_selector_all(".panel:has(.export)")]
             assert names
@@ -138,6 +144,21 @@ def test_every_panel_can_be_taken_along_as_csv_json_and_png(browser: Browser, si
                 links = [link.get_attribute("href") for link in panel.locator(".export a").all()]
                 assert links
                 assert all(page.request.get(site.url + link).ok for link in links)
+        assert not site.complaints
+
+
+def test_an_answer_has_an_address_that_shows_the_list_again(browser: Browser, site: Site) -> None:
+    with signed_in(browser, site) as page:
+        page.goto(f"{site.url}/matches?material=coal+fly+ash")
+        page.click("text=Find receivers")
+        page.wait_for_selector(".match")
+        page.wait_for_url("**/matches?request=r#results")
+        shown = numbers(page, "list")
+        assert [row["Receiver"] for row in shown] == ["Aalborg Portland", "Aalborg Portland"]
+        page.reload()
+        page.wait_for_selector("#panel-list canvas")
+        assert numbers(page, "list") == shown
+        assert page.input_value("#material") == "coal fly ash"
         assert not site.complaints
 
 

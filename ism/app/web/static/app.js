@@ -68,3 +68,17 @@ if (theme) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { label(); document.dispatchEvent(new Event("ism:theme")); });
   label();
 }
+
+// An export menu closes when the focus or a click goes elsewhere.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll(".export[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const menu = document.querySelector(".export[open]");
+  if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+});
+
+// A list that was answered has an address; to load the page again must not ask again.
+const listed = document.querySelector("[data-address]");
+if (listed) history.replaceState(null, "", listed.dataset.address + location.hash);

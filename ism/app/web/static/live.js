@@ -83,14 +83,4 @@
     if (held) held.querySelector("summary").focus();
     kept = null;
   });
-
-  // An export menu closes when the focus or a click goes elsewhere.
-  document.addEventListener("click", (event) => {
-    for (const menu of document.querySelectorAll(".export[open]")) if (!menu.contains(event.target)) menu.open = false;
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    const menu = document.querySelector(".export[open]");
-    if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
-  });
 })();

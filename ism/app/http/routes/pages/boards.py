@@ -16,7 +16,7 @@ from ism.app.http.routes.pages.rendering import render
 from ism.app.web import panel as panels
 from ism.app.web.page import Asked, Page
 from ism.app.web.period import CHOICES, read_period
-from ism.app.web.views import PAGES
+from ism.app.web.views import PAGES, WITH_PANELS
 from ism.domain.errors import InvalidInputError, NotFoundError
 
 router = APIRouter(include_in_schema=False)
@@ -36,7 +36,7 @@ async def board(request: Request) -> Response:
     """A page with all its panels."""
     page = PAGES[request.url.path.strip("/") or "overview"]
     try:
-        asked = _asked(request)
+        asked = asked_of(request)
     except InvalidInputError as error:
         said = {"title": "This address cannot be read", "detail": str(error)}
         return render(request, "problem.html", 422, **said, back=page.path, back_label=f"Back to {page.title}")
@@ -46,7 +46,7 @@ async def board(request: Request) -> Response:
 @router.get("/panels/{name}/{panel}.csv")
 async def panel_csv(name: str, panel: str, request: Request) -> Response:
     """A panel's table."""
-    made = await run_sync(_page(name).panel(panel), _asked(request))
+    made = await run_sync(_page(name).panel(panel), asked_of(request))
     headers = {"Content-Disposition": f'attachment; filename="{name}-{panel}.csv"'}
     return Response(panels.as_csv(made), headers=headers, media_type="text/csv; charset=utf-8")
 
@@ -54,7 +54,7 @@ async def panel_csv(name: str, panel: str, request: Request) -> Response:
 @router.get("/panels/{name}/{panel}.json")
 async def panel_json(name: str, panel: str, request: Request) -> Response:
     """The same with units and definitions."""
-    made = await run_sync(_page(name).panel(panel), _asked(request))
+    made = await run_sync(_page(name).panel(panel), asked_of(request))
     headers = {"Content-Disposition": f'attachment; filename="{name}-{panel}.json"'}
     return JSONResponse(panels.as_json(made), headers=headers)
 
@@ -63,7 +63,7 @@ async def panel_json(name: str, panel: str, request: Request) -> Response:
 async def panel_piece(name: str, panel: str, request: Request) -> Response:
     """A panel as it stands on its page."""
     page = _page(name)
-    made = await run_sync(page.panel(panel), _asked(request))
+    made = await run_sync(page.panel(panel), asked_of(request))
     return render(request, "panel.html", page=page, name=panel, panel=made, query=_query(request))
 
 
@@ -82,7 +82,12 @@ def _draw(request: Request, page: Page, asked: Asked) -> Response:
     return render(request, "page.html", **values)
 
 
-def _asked(request: Request) -> Asked:
+def asked_of(request: Request) -> Asked:
+    """What a view works with, from the address and whoever calls.
+
+    Raises:
+        InvalidInputError: the address cannot be used; names the parameter.
+    """
     given = {name: value for name, value in request.query_params.items() if value and name != "done"}
     too_long = next((name for name, value in given.items() if len(value) > _MOST_FILTER), None)
     if too_long is not None:
@@ -104,6 +109,6 @@ def _query(request: Request) -> str:
 
 
 def _page(name: str) -> Page:
-    if name not in PAGES:
+    if name not in WITH_PANELS:
         raise NotFoundError("page", name)
-    return PAGES[name]
+    return WITH_PANELS[name]

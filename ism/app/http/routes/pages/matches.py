@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,9 +14,11 @@ from starlette.responses import Response
 from ism.app.http import form as forms
 from ism.app.http.access import WRITERS, get_application, get_caller, only
 from ism.app.http.problems import of_error
+from ism.app.http.routes.pages.boards import asked_of
 from ism.app.http.routes.pages.rendering import read_form, render
 from ism.app.http.views import answer_view
 from ism.app.verdict import actor_of, give_verdict, read_verdict
+from ism.app.web.views.matches import listed, shown_before
 from ism.domain.errors import EngineError, InvalidInputError, IsmError
 
 _TOP = 10
@@ -25,8 +28,11 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/matches")
 async def home(request: Request) -> Response:
-    """An empty form, or one filled from the address."""
-    return _page(request, form=forms.prefilled(request.query_params), answer=None)
+    """An empty form, one filled from the address, or a list that was shown before."""
+    name = request.query_params.get("request")
+    if not name:
+        return _page(request, form=forms.prefilled(request.query_params), answer=None)
+    return await run_sync(_shown_before, request, name)
 
 
 @router.post("/matches")
@@ -42,7 +48,8 @@ async def try_match(request: Request) -> Response:
     except (EngineError, InvalidInputError) as error:
         return _page(request, 503, form=form, answer=None, failure=str(error))
     may_tell = get_caller(request).role in WRITERS
-    return _page(request, form=form, answer=answer_view(result), may_tell=may_tell)
+    panel = await run_sync(_listed, request, result.request_id)
+    return _page(request, form=form, answer=answer_view(result), may_tell=may_tell, **panel)
 
 
 @router.post("/feedback", dependencies=[Depends(only(*WRITERS))])
@@ -62,6 +69,21 @@ async def say(request: Request) -> Response:
     return render(request, "verdict.html", change=change, **found)
 
 
+def _shown_before(request: Request, name: str) -> Response:
+    shown = shown_before(get_application(request), name)
+    offer = {field: str(value) for field, value in shown[0].offer.items()} if shown else {}
+    if "hazardous" in offer:
+        offer["hazardous"] = "yes" if shown[0].offer["hazardous"] else "no"
+    status = 200 if shown else 404
+    return _page(request, status, form=forms.prefilled(offer), answer=None, **_listed(request, name))
+
+
+def _listed(request: Request, name: str) -> dict[str, Any]:
+    """The panel of a list, empty where the log does not hold it, and the query that leads to it."""
+    panel = listed(replace(asked_of(request), chosen={"request": name}))
+    return {"panel": panel, "draws": bool(panel.rows), "query": f"?{urlencode({'request': name})}"}
+
+
 def _page(request: Request, status: int = 200, **values: Any) -> Response:
-    values.setdefault("failure", None)
+    values = {"failure": None, "panel": None, "draws": False, **values}
     return render(request, "match.html", status, examples=forms.EXAMPLES, **values)
