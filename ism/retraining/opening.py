@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from ism.data.text import TextEncoder
 from ism.domain.errors import NotFoundError
@@ -18,7 +19,7 @@ from ism.retraining.comparison import GatePolicy
 from ism.retraining.config import RetrainingConfig
 from ism.retraining.mlflow_log import check_installed, try_log_job
 from ism.retraining.observed import FromFeedback
-from ism.retraining.parts import NothingSeen, Observations, Parts, Search
+from ism.retraining.parts import TRAINED, NothingSeen, Observations, Parts, Search, log_of
 from ism.retraining.registry import Registry
 from ism.settings import Settings
 from ism.storage import Store, open_store
@@ -64,6 +65,15 @@ def blobs_of(settings: Settings) -> Blobs:
     )
 
 
+def training_log(settings: Settings, job_id: str) -> Path:
+    """File of what the training of a job printed, whether there is one or not."""
+    return log_of(_home(settings) / TRAINED / job_id)
+
+
+def _home(settings: Settings) -> Path:
+    return settings.data_dir / "retraining"
+
+
 def parts_of(
     store: Store,
     encoder: TextEncoder,
@@ -75,15 +85,14 @@ def parts_of(
     from ism.retraining.training import train  # noqa: PLC0415 - engines load where something is trained
 
     config = config_of(settings)
-    folder = settings.data_dir / "retraining"
     return Parts(
         store=store.retraining,
         registry=registry_of(store, settings),
         source=partial(StoreEvidence, store, config.maturity),
         encoder=encoder,
-        folder=folder,
+        folder=_home(settings),
         config=config,
-        train=partial(train, log=folder / "training.log"),
+        train=partial(train, logged=True),
         search=search,
         observations=observations or NothingSeen(),
         text_model=settings.text_model,

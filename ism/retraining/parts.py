@@ -20,6 +20,7 @@ from ism.retraining.snapshot import WrittenSnapshot, open_snapshot
 from ism.storage import RetrainingStore
 from ism.storage.lead import SOLE, Leadership
 
+TRAINED = "trained"  # in the folder of jobs: what they trained, until they end
 ACTOR = "retraining"  # who changed what serves, in the ledger
 
 
@@ -154,11 +155,16 @@ class Parts:
     @property
     def artifact_home(self) -> Path:
         """Folder of what jobs trained."""
-        return self.folder / "trained"
+        return self.folder / TRAINED
 
     def artifact(self, job: RetrainingJob) -> Path:
         """Folder of what a job trained, until the job ends."""
         return self.artifact_home / job.job_id
+
+
+def log_of(trained: Path) -> Path:
+    """File of what the training printed that made such a folder; it lies beside it."""
+    return trained.with_name(f"{trained.name}.log")
 
 
 StepFunction = Callable[[Parts, RetrainingJob, Pulse], Step | None]

@@ -24,6 +24,7 @@ from ism.engines.snapshot_files import read_snapshot
 from ism.fusion.calibration import Calibration, as_json, from_json
 from ism.fusion.fit import calibrate
 from ism.retraining.evaluation import Model
+from ism.retraining.parts import log_of
 
 ENGINE, CALIBRATION = "engine", "calibration.json"
 _CALL = "ism.retraining.training:fit_calibrate_save"
@@ -34,7 +35,7 @@ def train(
     limits: Limits,
     on_report: Callable[[dict[str, Any]], bool] | None = None,
     stop: Callable[[], bool] | None = None,
-    log: Path | None = None,
+    logged: bool = False,
 ) -> Outcome:
     """Train in a process of its own and wait for it.
 
@@ -43,11 +44,14 @@ def train(
         limits: on time and memory.
         on_report: gets ``progress`` and ``step``; answering False ends the training.
         stop: asked every 0.05 s; answering True ends the training.
-        log: file that gets what the process prints.
+        logged: whether `log_of` the folder that is made gets what the process prints, instead of standard error.
 
     Returns:
         When ``done``, the result is the report of `fit_calibrate_save`.
     """
+    log = log_of(Path(arguments["out"])) if logged else None
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
     with Worker(log=log) as worker:
         return worker.run(_CALL, dict(arguments), limits, on_report, stop)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 REQUEST, STATUS, CANCEL, PAUSE, LOG = "request.json", "status.json", "cancel", "pause", "log.txt"
+JOURNAL = "journal.log"
 CONTINUOUS, OF_A_JOB = "continuous-", "job-"  # begin the names of searches that nobody asked for by themselves
 ENDED = frozenset({"completed", "failed", "cancelled"})
 NOTHING: dict[str, Any] = {
@@ -58,6 +59,12 @@ class OptimizationFolder:
         about = {name: request["config"][name] for name in ("model_name", "optimization_type", "metric", "direction")}
         about |= {"requested_trials": request["config"]["n_trials"], "created_at": request["created_at"]}
         return {"optimization_id": self.name, **about, **told, "paused": self.paused}
+
+    @property
+    def heard_at(self) -> datetime | None:
+        """When whoever works on it last wrote something, UTC; None before it began."""
+        told = [path.stat().st_mtime for name in (STATUS, JOURNAL, LOG) if (path := self.path / name).exists()]
+        return datetime.fromtimestamp(max(told), UTC) if told else None
 
     @property
     def ended(self) -> bool:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ism.domain.errors import StorageError
+from ism.tuning.folder import JOURNAL
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-JOURNAL = "journal.log"
+
 SCHEMA = "ism_tuning"  # Optuna has a table alembic_version, as other programs have
 _BEAT = 30  # seconds between two signs of life of a running trial on PostgreSQL
 _STALE = 120  # seconds without one after which a trial counts as interrupted

@@ -1,7 +1,8 @@
 """Pages of panels over HTTP: each panel in three forms, bad addresses, and who may do what."""
 
+import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,14 @@ from ism.app.web.views import PAGES
 from ism.app.wiring import Application, open_application
 from ism.domain.market import Company, Exchange
 from ism.domain.retraining import RetrainingJob
+from ism.retraining.opening import training_log
 from ism.settings import Settings
+from ism.tuning.folder import LOG, STATUS, make_folder
 
 PANELS = [(page.name, name) for page in PAGES.values() for name in page.panels]
+SEARCH = {
+    "model_name": "gnn", "optimization_type": "tpe", "metric": "accuracy", "direction": "maximize", "n_trials": 9
+}  # fmt: skip
 JSON = {"accept": "application/json"}
 
 
@@ -179,3 +185,57 @@ def test_a_rollback_without_a_champion_before_changes_nothing(client: TestClient
     refused = client.post("/act/models/matching", data={"reason": "worse"})
     assert refused.status_code in {404, 409}
     assert "Nothing was changed" in refused.text
+
+
+def test_heartbeats_tell_how_long_a_worker_and_a_search_have_been_silent(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path / "beats",
+        demo_market=False,
+        retraining_lease_s=600,
+        retraining_enabled=False,
+        optimization_enabled=False,  # nothing is to work on what lies there
+        _env_file=None,
+    )
+    with open_application(settings, make_matcher=FakeMatcher) as application:
+        application.auth.ensure_admin(ADMIN_KEY)
+        now, store = datetime.now(UTC), application.store.retraining
+        store.add_job(RetrainingJob("j1", "matching", "manual", {}, "REQUESTED", now))
+        store.claim("j1", "worker", now, now + timedelta(minutes=5))
+        home = settings.data_dir / "tuning"
+        names = ("begun", "waiting", "paused", "over")
+        begun, _, paused, over = (make_folder(home, lambda path: {"config": SEARCH}, name) for name in names)
+        paused.pause()
+        over.end("completed")
+        begun.tell(status="running", start_time=now.isoformat())
+        early = (now - timedelta(minutes=7)).timestamp()
+        os.utime(begun.path / STATUS, (early, early))
+        with TestClient(create_app(application), headers={"X-API-Key": ADMIN_KEY}) as client:
+            (job,) = client.get("/panels/jobs/retraining.json").json()["rows"]
+            assert job["beat"] == "5.0 min ago"
+            assert "10 min" in client.get("/panels/jobs/retraining.json").json()["note"]
+            found = client.get("/panels/jobs/searches.json").json()["rows"]
+            assert sorted(str(each["beat"]) for each in found) == ["7.0 min ago", "None", "None", "waits for its turn"]
+
+
+def test_what_was_printed_is_that_of_the_job_and_the_search_that_are_looked_at(
+    client: TestClient, application: Application
+) -> None:
+    store, now = application.store.retraining, datetime.now(UTC)
+    for name, model in (("j1", "matching"), ("j2", "gnn"), ("j3", "federated")):
+        store.add_job(RetrainingJob(name, model, "manual", {}, "REQUESTED", now))
+    for name in ("j1", "j2"):
+        path = training_log(application.settings, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"fitting {name}\n")
+    search = make_folder(application.settings.data_dir / "tuning", lambda path: {"config": SEARCH})
+    search.end("completed")
+    (search.path / LOG).write_text("trying\n")
+
+    def lines(query: str) -> list[str]:
+        return [row["line"] for row in client.get(f"/panels/jobs/log.json?{query}").json()["rows"]]
+
+    assert lines("job=j1") == ["fitting j1"]
+    assert lines("job=j2") == ["fitting j2"]
+    assert lines(f"search={search.name}") == ["trying"]
+    assert lines(f"job=j2&search={search.name}") == ["fitting j2", "trying"]
+    assert "Federated" in client.get("/panels/jobs/log.json?job=j3").json()["empty"]

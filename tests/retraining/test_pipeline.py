@@ -15,6 +15,7 @@ from ism.domain.market import Company, Exchange
 from ism.domain.retraining import OPEN, SERVING
 from ism.engines import catalog
 from ism.engines.process import Limits, Outcome
+from ism.retraining.parts import log_of
 from ism.retraining.pipeline import AIRetrainingPipeline
 from ism.retraining.snapshot import open_snapshot
 from ism.retraining.training import fit_calibrate_save, train
@@ -593,6 +594,14 @@ def test_a_real_training_beyond_its_limits_fails_with_the_reason(store, settings
     assert (job.state, job.detail["training"]) == ("FAILED", ended)
     assert job.error_message.startswith(f"Training ended as {ended}")
     assert store.retraining.deployment("matching").generation == 0
+
+
+def test_what_a_training_prints_lies_beside_what_it_makes(tmp_path):
+    for name in ("one", "two"):
+        out = tmp_path / "trained" / name
+        outcome = train({"engine": f"no-{name}", "snapshot": "", "out": str(out)}, Limits(60.0, 2000.0), logged=True)
+        assert outcome.status == "failed"
+        assert "Traceback" in log_of(out).read_text(encoding="utf-8")
 
 
 def test_a_job_outlives_a_database_that_is_away(make, store):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ism.app.web.words import duration
 from ism.domain.errors import NotFoundError
 from ism.domain.retraining import ENDED, RetrainingJob
 from ism.engines import catalog
-from ism.retraining.config import RetrainingConfig
+from ism.retraining.opening import training_log
 from ism.tuning.folder import LOG
 
 _ROWS = 200
@@ -29,11 +29,12 @@ def retraining(asked: Asked) -> Panel:
     """Every job, newest first."""
     found = asked.application.store.retraining.jobs(limit=_ROWS)
     now = datetime.now(UTC)
+    lease = timedelta(seconds=asked.application.settings.retraining_lease_s)
     rows: list[Row] = [
         {
             "created_at": job.created_at, "model": engine_label(job.model_name), "trigger": job.trigger_type,
             "type": str(job.config.get("retraining_type", "full")).replace("_", " "), "status": job.status,
-            "state": job.state.replace("_", " ").capitalize(), "beat": heartbeat(job, now),
+            "state": job.state.replace("_", " ").capitalize(), "beat": heartbeat(job, now, lease),
             "took": _took(job),
             "error": job.error_message, ACTIONS: _actions(job) if asked.may_write else (),
             LINKS: {"model": asked.address("/jobs", job=job.job_id) + "#panel-history"},
@@ -47,8 +48,8 @@ def retraining(asked: Asked) -> Panel:
          Column("took", "Took", "seconds"), Column("error", "What went wrong")),
         rows,
         _NO_JOB,
-        note="Choose a model to see what happened step by step. A worker that does not answer for a minute is taken "
-        "for dead, and its job is carried on from its last step.",
+        note="Choose a model to see what happened step by step and what was printed. A worker that does not answer for "
+        f"{duration(lease.total_seconds())} is taken for dead, and its job is carried on from its last step.",
         topics=("jobs",),
         width=12,
     )  # fmt: skip
@@ -58,14 +59,14 @@ def _took(job: RetrainingJob) -> float | None:
     return (job.completed_at - job.started_at).total_seconds() if job.started_at and job.completed_at else None
 
 
-def heartbeat(job: RetrainingJob, now: datetime) -> str | None:
-    """How long ago a job's worker was heard of; waiting and ended jobs have none."""
+def heartbeat(job: RetrainingJob, now: datetime, lease: timedelta) -> str | None:
+    """How long ago a job's worker was heard of, who prolongs the lease each time; waiting and ended jobs have none."""
     if job.state in ENDED:
         return None
     if job.lease_until is None:
         waits = job.not_before
         return f"waits until {waits:%Y-%m-%d %H:%M} UTC" if waits and waits > now else "waits for a worker"
-    quiet = (now - (job.lease_until - RetrainingConfig().lease)).total_seconds()
+    quiet = (now - (job.lease_until - lease)).total_seconds()
     return f"{duration(max(quiet, 0.0))} ago" + ("; lost, to be carried on" if job.lease_until < now else "")
 
 
@@ -90,6 +91,11 @@ def chosen_job(asked: Asked) -> RetrainingJob | None:
     return next((job for job in store.jobs(limit=_ROWS) if job.state != "COALESCED"), None)
 
 
+def named_job(job: RetrainingJob) -> str:
+    """A job for people: its model and when it was asked for."""
+    return f"{engine_label(job.model_name)}, {job.created_at:%Y-%m-%d %H:%M}"
+
+
 def history(asked: Asked) -> Panel:
     """One job, step by step."""
     job = chosen_job(asked)
@@ -99,7 +105,7 @@ def history(asked: Asked) -> Panel:
          "after": (move.at - before.at).total_seconds() if before else None}
         for before, move in zip([None, *moves], moves, strict=False)
     ]  # fmt: skip
-    of = "" if job is None else f" to {engine_label(job.model_name)}, {job.created_at:%Y-%m-%d %H:%M}"
+    of = "" if job is None else f" to {named_job(job)}"
     return Panel(
         f"What happened{of}",
         (Column("at", "When", "time", "UTC"), Column("to", "Step"), Column("after", "After", "seconds"),
@@ -112,19 +118,30 @@ def history(asked: Asked) -> Panel:
 
 
 def log(asked: Asked) -> Panel:
-    """The end of what training and the chosen search printed."""
-    home = asked.application.settings.data_dir
-    search = searches.chosen_search(asked)
-    files = {"training": home / "retraining" / "training.log"}
+    """The end of what one job and one search printed: those that the address names, or the latest of both."""
+    settings = asked.application.settings
+    named = {"job", "search"} & set(asked.chosen)
+    job = chosen_job(asked) if "job" in named or not named else None
+    search = searches.chosen_search(asked) if "search" in named or not named else None
+    files: dict[str, Path] = {}
+    if job is not None:
+        files[f"Training of {named_job(job)}"] = training_log(settings, job.job_id)
     if search is not None:
-        files["search"] = home / searches.FOLDER / str(search["optimization_id"]) / LOG
+        files[f"Search of {searches.named(search)}"] = (
+            settings.data_dir / searches.FOLDER / str(search["optimization_id"]) / LOG
+        )
     rows = [{"source": name, "line": line} for name, path in files.items() for line in _tail(path)]
+    silent = [name for name, path in files.items() if not _tail(path)]
     return Panel(
-        "Logs",
+        "What was printed",
         (Column("source", "Of"), Column("line", "Line", "code")),
         rows[-_ROWS:],
-        Empty("Nothing was printed.", "Training and searches write here only what their libraries say."),
-        note=f"The last {_LOG_BYTES // 1024} KiB of each.",
+        Empty(
+            "; ".join(f"{name}: nothing was printed" for name in files) + "." if files else "There is no job yet.",
+            "Training and searches write here only what their libraries say; steps stand above.",
+        ),
+        note=f"The last {_LOG_BYTES // 1024} KiB of each."
+        + "".join(f" {name}: nothing was printed." for name in silent),
         topics=("jobs",),
         width=12,
         total=len(rows),
@@ -140,10 +157,13 @@ def _tail(path: Path) -> list[str]:
 
 
 def filters(asked: Asked) -> list[Filter]:
-    """Which search to look into."""
-    every = searches.all_searches(asked)[:_ROWS]
-    options: list[tuple[str, str]] = [(each["optimization_id"], searches.named(each)) for each in every]
-    return [Filter("search", "Search", options, "Latest with trials")] if options else []
+    """Which job and which search to look into."""
+    jobs = [(each.job_id, named_job(each)) for each in asked.application.store.retraining.jobs(limit=_ROWS)]
+    found: list[tuple[str, str]] = [
+        (each["optimization_id"], searches.named(each)) for each in searches.all_searches(asked)[:_ROWS]
+    ]
+    both = (Filter("job", "Job", jobs, "Latest that began"), Filter("search", "Search", found, "Latest with trials"))
+    return [each for each in both if each.options]
 
 
 def begin(asked: Asked) -> Panel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from ism.app.phrases import engine_label
 from ism.app.web import charts
 from ism.app.web.page import Asked
 from ism.app.web.panel import ACTIONS, LINKS, Action, Column, Empty, Panel, Row
-from ism.tuning.folder import NOTHING, OptimizationFolder, folders
+from ism.app.web.words import duration
+from ism.tuning.folder import ENDED, NOTHING, OptimizationFolder, folders
 
 FOLDER = "tuning"  # of the data folder
 _ROWS = 200
@@ -26,11 +28,12 @@ _TOO_FEW = Empty("Too few trials to tell.", "Importances need four finished tria
 
 def searches(asked: Asked) -> Panel:
     """Every search."""
-    every = all_searches(asked)
+    every, now = all_searches(asked), datetime.now(UTC)
     rows: list[Row] = [
         {
             "created_at": each["created_at"], "model": engine_label(each["model_name"]),
             "method": each["optimization_type"], "state": "paused" if each["paused"] else each["status"],
+            "beat": _last_heard(asked, each, now),
             "trials": f"{each['n_trials']} of {each['requested_trials']}", "best": each["best_score"],
             "duration": each["duration"], "error": each.get("error_message"),
             ACTIONS: _search_actions(each) if asked.may_write else (),
@@ -41,15 +44,27 @@ def searches(asked: Asked) -> Panel:
     return Panel(
         "Searches for better parameters",
         (Column("created_at", "Asked", "time", "UTC"), Column("model", "Model"), Column("method", "Method"),
-         Column("state", "State", "state"), Column("trials", "Trials"), Column("best", "Best", "number", "metric"),
+         Column("state", "State", "state"), Column("beat", "Heartbeat"), Column("trials", "Trials"),
+         Column("best", "Best", "number", "metric"),
          Column("duration", "Work", "seconds"), Column("error", "What went wrong")),
         rows,
         _NO_SEARCH,
-        note="Choose a model to see its trials below. Searches run one after another and survive a restart.",
+        note="Choose a model to see its trials below. Searches run one after another and survive a restart. A search "
+        "is heard of when a trial begins, reports or ends.",
         topics=("jobs",),
         width=12,
         total=len(every),
     )  # fmt: skip
+
+
+def _last_heard(asked: Asked, search: Mapping[str, Any], now: datetime) -> str | None:
+    """How long ago a running search was heard of; those that are paused or ended have none."""
+    if search["status"] in ENDED or search["paused"]:
+        return None
+    at = OptimizationFolder(_home(asked) / str(search["optimization_id"])).heard_at
+    if search["start_time"] is None or at is None:
+        return "waits for its turn"
+    return f"{duration(max((now - at).total_seconds(), 0.0))} ago"
 
 
 def _search_actions(search: Mapping[str, Any]) -> list[Action]:
