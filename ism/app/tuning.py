@@ -49,6 +49,15 @@ class Tuning:
         """
         return self.optimizer.get_optimization_status(self.optimizer.submit(config_of(values)))
 
+    def begin_again(self, optimization_id: str) -> dict[str, Any]:
+        """Begin a search with all that another one was asked with; its status.
+
+        Raises:
+            NotFoundError: there is no such search.
+            InvalidInputError: what it was asked with can be used no more.
+        """
+        return self.optimizer.get_optimization_status(self.optimizer.submit(self.optimizer.get_config(optimization_id)))
+
     def cancel(self, optimization_id: str) -> dict[str, Any]:
         """End a search; its status.
 

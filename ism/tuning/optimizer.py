@@ -14,7 +14,7 @@ from ism.domain.errors import EngineError, InvalidInputError, NotFoundError
 from ism.engines.base import ParamValue, Snapshot
 from ism.engines.snapshot_files import write_snapshot
 from ism.settings import Settings
-from ism.tuning.config import OptimizationConfig
+from ism.tuning.config import OptimizationConfig, config_of
 from ism.tuning.folder import NOTHING, OF_A_JOB, OptimizationFolder, folders, make_folder
 from ism.tuning.found import gain, is_whole_engine
 from ism.tuning.objective import Objective, check_engine, engine_objective
@@ -126,6 +126,17 @@ class AIHyperparameterOptimizer:
         if told["status"] == "not_found":
             raise NotFoundError("optimization", optimization_id)
         return {"importances": {}, "trials": [], **told}
+
+    def get_config(self, optimization_id: str) -> OptimizationConfig:
+        """What was asked for.
+
+        Raises:
+            NotFoundError: there is no such search.
+        """
+        request = self._folder(optimization_id).request() if optimization_id else {}
+        if not request:
+            raise NotFoundError("optimization", optimization_id)
+        return config_of(request["config"])
 
     def list_optimizations(self) -> list[dict[str, Any]]:
         """The status of every search, oldest first."""

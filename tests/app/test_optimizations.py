@@ -49,6 +49,30 @@ def test_a_search_begins_is_shown_and_ends(filled: TestClient, application: Appl
     assert (again.status_code, again.json()["type"]) == (409, "urn:ism:problem:conflict")
 
 
+def test_a_search_that_is_tried_again_on_the_page_is_asked_with_all_it_was_asked_with(
+    filled: TestClient, application: Application
+) -> None:
+    wanted = {
+        **WANTED,
+        "optimization_type": "random",
+        "timeout": 123.0,
+        "metric": "mrr",
+        "constraints": {"max_training_time": 9.0},
+        "search_space": {"rounds": {"low": 20, "high": 40}},
+        "seed": 7,
+    }
+    first = filled.post("/api/optimizations", json=wanted).json()["optimization_id"]
+    application.tuning.cancel(first)
+    application.tuning.optimizer.wait(first, 60)
+    assert filled.post(f"/act/searches/{first}", data={"decision": "retry"}).status_code == 303
+    (again,) = {each["optimization_id"] for each in application.tuning.optimizer.list_optimizations()} - {first}
+    application.tuning.cancel(again)
+    asked = {name: application.tuning.optimizer.get_config(name).to_json() for name in (first, again)}
+    assert asked[again] == asked[first]
+    assert wanted.items() <= asked[again].items()
+    assert filled.post("/act/searches/none", data={"decision": "retry"}).status_code == 404
+
+
 def test_roles(filled: TestClient, application: Application) -> None:
     _, viewer = application.auth.create("looks", "viewer")
     filled.headers["X-API-Key"] = viewer

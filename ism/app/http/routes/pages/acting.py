@@ -63,14 +63,7 @@ async def search(search: str, request: Request) -> Response:
     if form.get("decision") == "cancel":
         said = "The search ends; what it found stays."
         return await done(request, lambda: application.tuning.cancel(search), "/jobs", said)
-
-    def again() -> object:
-        tuning = application.tuning
-        before = tuning.optimizer.get_optimization(search)
-        names = ("model_name", "optimization_type", "metric", "direction")
-        return tuning.begin({**{name: before[name] for name in names}, "n_trials": before["requested_trials"]})
-
-    return await done(request, again, "/jobs", "The search begins again.")
+    return await done(request, lambda: application.tuning.begin_again(search), "/jobs", "The search begins again.")
 
 
 @router.post("/searches", dependencies=_MAY_WRITE)
