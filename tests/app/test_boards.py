@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from app_fakes import ADMIN_KEY, FakeMatcher
 from starlette.testclient import TestClient
 
 from ism.app.http.app import create_app
-from ism.app.web.page import Page
+from ism.app.web.flows import Flows
+from ism.app.web.page import Asked, Page
+from ism.app.web.period import read_period
 from ism.app.web.views import PAGES
 from ism.app.wiring import Application, open_application
 from ism.domain.market import Company, Exchange
@@ -94,6 +97,52 @@ def test_filters_cut_every_panel_of_the_network_alike(client: TestClient, applic
     sums = {row["what"]: row for row in client.get("/panels/network/totals.json?chapter=10").json()["rows"]}
     assert sums["Material, t a year"]["amount"] == 10.0
     assert sums["Cost, thousand € a year"]["known"] == 1
+
+
+def test_tables_of_the_network_hold_what_their_charts_draw(client: TestClient, application: Application) -> None:
+    names = [f"c{number:03}" for number in range(260)]
+    application.store.bulk_upsert(
+        [Company(name, f"Company {name}", "35.11", "DK", 55.0 + row / 1000, 11.0) for row, name in enumerate(names)]
+    )
+    application.store.bulk_upsert(
+        [Exchange(f"x{row}", one, two, "coal fly ash", ewc="10 01 02", quantity_t_per_year=1.0 + row)
+         for row, (one, two) in enumerate(pairwise(names))]
+    )  # fmt: skip
+    asked = Asked(application, Flows(application.store), read_period({}, datetime.now(UTC)), {"measure": "tonnes"})
+    where, web = (PAGES["network"].panels[name](asked) for name in ("map", "web"))
+    assert where.chart is not None
+    assert {(row["company"], row["amount"]) for row in where.rows} == {
+        (site[0], site[3]) for site in where.chart["sites"]
+    }
+    assert len(where.chart["routes"]) == sum(row["gives"] is not None for row in where.rows) == 259
+    assert where.rows[1]["gives"] == "Company c258 258"
+    assert web.chart is not None
+    nodes = [node["name"] for node in web.chart["nodes"]]
+    drawn = {(nodes[each["source"]], nodes[each["target"]], each["value"]) for each in web.chart["links"]}
+    assert {(row["giver"], row["taker"], row["amount"]) for row in web.rows if row["taker"]} == drawn
+    told = {row["giver"] for row in web.rows} | {row["taker"] for row in web.rows if row["taker"]}
+    assert told == set(nodes)
+
+
+def test_a_band_of_the_material_flows_leads_to_its_exchanges(client: TestClient, application: Application) -> None:
+    application.store.bulk_upsert(
+        [
+            Company("a", "Plant", "35.11", "DK"),
+            Company("b", "Works", "23.51", "DE"),
+            Exchange("one", "a", "b", "coal fly ash", ewc="10 01 02"),
+            Exchange("two", "b", "a", "steam"),
+        ]
+    )
+    asked = Asked(application, Flows(application.store), read_period({}, datetime.now(UTC)))
+    chart = PAGES["network"].panels["flows"](asked).chart
+    assert chart is not None
+    links = {(each["source"], each["target"]): each["link"] for each in chart["links"]}
+    query = links["0 D", "1 10"].partition("?")[2]
+    assert {"sector=D", "chapter=10"} <= set(query.split("&"))
+    assert [row["material"] for row in client.get(f"/panels/network/links.json?{query}").json()["rows"]] == [
+        "coal fly ash"
+    ]
+    assert links["0 C", "1 "] == ""  # nothing can be chosen by a code that is not known
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def graph(nodes: Sequence[Mapping[str, Any]], links: Sequence[Mapping[str, Any]]
 
 
 def sankey(nodes: Sequence[Mapping[str, Any]], links: Sequence[Mapping[str, Any]], unit: str) -> Chart:
-    """Nodes (``id``, ``name``, ``depth``, ``link``) and flows between them (``source``, ``target``, ``value``)."""
+    """Nodes (``id``, ``name``, ``depth``, ``link``) and flows (``source``, ``target``, ``value``, ``link``)."""
     return {"kind": "sankey", "nodes": list(nodes), "links": list(links), "unit": unit}
 
 

@@ -113,26 +113,28 @@ def geography(asked: Asked) -> Panel:
     """Where the companies are, and the exchanges between them."""
     flows, measure = chosen_flows(asked), _measure(asked)
     weight: dict[str, float] = defaultdict(float)
+    given: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for flow in flows:
         amount = measure_of(flow, measure)
         weight[flow.donor.company_id] += amount
         weight[flow.receiver.company_id] += amount
+        given[flow.donor.company_id][flow.receiver.company_id] += amount
     companies = {each.company_id: each for flow in flows for each in (flow.donor, flow.receiver)}
     ordered = sorted(companies.items(), key=lambda item: (-weight[item[0]], item[0]))
     rows: list[dict[str, Any]] = [
         {
             "company": company.name, "country": company.country, "sector": company.nace, "latitude": company.latitude,
-            "longitude": company.longitude, "amount": weight[key],
-            LINKS: {"company": asked.address(PATH, company=key)},
+            "longitude": company.longitude, "amount": weight[key], "gives": _partners(given[key], companies),
+            LINKS: {"company": asked.address(PATH, company=key)} if place < _ROWS else {},
         }
-        for key, company in ordered[:_ROWS]
+        for place, (key, company) in enumerate(ordered)
     ]  # fmt: skip
     sites = [
         (each.name, each.longitude, each.latitude, round(weight[key], 3), key)
         for key, each in ordered
         if each.latitude is not None and each.longitude is not None
     ]
-    missing = len(ordered) - len(sites)
+    missing, routes = len(ordered) - len(sites), _routes(flows, measure)
     address = asked.address(PATH, company="") + "&company="
     return Panel(
         "Where it happens",
@@ -141,17 +143,18 @@ def geography(asked: Asked) -> Panel:
             Column("country", "Country"),
             Column("sector", "NACE", "code"),
             Column("amount", "Amount", "number", _MEASURES[measure]),
+            Column("gives", "Gives to", "text", _MEASURES[measure]),
             Column("latitude", "Latitude", "number", "°"),
             Column("longitude", "Longitude", "number", "°"),
         ),
         rows,
         _EMPTY,
-        chart=charts.geography(sites, _routes(flows, measure), _MEASURES[measure], address) if sites else None,
+        chart=charts.geography(sites, routes[:_ROUTES], _MEASURES[measure], address) if sites else None,
         note=(f"{missing} of {len(ordered)} companies have no place and are in the table only. " if missing else "")
+        + (f"Only the {_ROUTES} largest of {len(routes)} lines are drawn. " if len(routes) > _ROUTES else "")
         + "Sites that lie close together are drawn as one; zoom in to part them. Outline: Natural Earth.",
         topics=("market",),
         width=8,
-        total=len(ordered),
     )
 
 
@@ -165,26 +168,58 @@ def web(asked: Asked) -> Panel:
     for flow in flows:
         pairs[flow.donor.company_id, flow.receiver.company_id] += measure_of(flow, measure)
     inside = {pair: amount for pair, amount in pairs.items() if pair[0] in kept and pair[1] in kept}
-    rows = [
-        {
-            "company": companies[key].name, "sector": companies[key].nace, "links": degree[key],
-            LINKS: {"company": asked.address(PATH, company=key)},
-        }
-        for key in kept
-    ]  # fmt: skip
+    number = Counter((flow.donor.company_id, flow.receiver.company_id) for flow in flows)
+    joined = {end for pair in inside for end in pair}
+    ends = [
+        *sorted(inside, key=lambda pair: (-inside[pair], pair)),
+        *((key, None) for key in kept if key not in joined),
+    ]
+    rows = [_pair_row(asked, companies, giver, taker, inside, number) for giver, taker in ends]
     return Panel(
         "Who is joined to whom",
-        (Column("company", "Company"), Column("sector", "NACE", "code"), Column("links", "Exchanges", "number")),
+        (
+            Column("giver", "From"),
+            Column("giver_sector", "NACE", "code"),
+            Column("taker", "To"),
+            Column("taker_sector", "NACE", "code"),
+            Column("exchanges", "Exchanges", "number"),
+            Column("amount", "Amount", "number", _MEASURES[measure]),
+        ),
         rows,
         _EMPTY,
         chart=_graph(asked, [companies[key] for key in kept], inside) if kept else None,
-        note=(f"The {_NODES} companies with the most exchanges of {len(degree)}. " if len(degree) > _NODES else "")
+        note=(
+            f"The {_NODES} companies with the most exchanges of {len(degree)}, and what they give each other; who "
+            "gives to and takes from none of them stands alone. "
+            if len(degree) > _NODES
+            else ""
+        )
         + "Places come from springs between partners (Fruchterman and Reingold, 1991), the same each time. "
         "Choose a company to see only its exchanges.",
         topics=("market",),
         width=12,
-        total=len(degree),
     )
+
+
+def _pair_row(
+    asked: Asked,
+    companies: dict[str, Company],
+    giver: str,
+    taker: str | None,
+    amounts: dict[tuple[str, str], float],
+    number: Counter[tuple[str, str]],
+) -> Row:
+    """What one company gives another; of a company alone, only its name."""
+    other = None if taker is None else companies[taker]
+    links = {"giver": asked.address(PATH, company=giver)}
+    if taker is not None:
+        links["taker"] = asked.address(PATH, company=taker)
+    return {
+        "giver": companies[giver].name, "giver_sector": companies[giver].nace,
+        "taker": other and other.name, "taker_sector": other and other.nace,
+        "exchanges": None if taker is None else number[giver, taker],
+        "amount": None if taker is None else amounts[giver, taker], LINKS: links,
+    }  # fmt: skip
 
 
 def sankey(asked: Asked) -> Panel:
@@ -213,13 +248,16 @@ def sankey(asked: Asked) -> Panel:
             Column("exchanges", "Exchanges", "number"),
             Column("amount", "Amount", "number", _MEASURES[measure]),
         ),
-        rows[:_ROWS],
+        rows,
         _EMPTY,
-        total=len(rows),
         chart=_sankey(asked, rows, _MEASURES[measure]) if any(row["amount"] for row in rows) else None,
-        note=f"{unknown} of {len(flows)} exchanges have no known amount in {_MEASURES[measure]} and are not drawn."
-        if unknown
-        else "Choose a band or a block to see only its exchanges.",
+        note=(
+            f"{unknown} of {len(flows)} exchanges have no known amount in {_MEASURES[measure]} and are not drawn. "
+            if unknown
+            else ""
+        )
+        + "Choose a block to see only exchanges of that kind of waste, or that a sector gives or takes; a band for "
+        "both its ends.",
         topics=("market",),
         width=12,
     )
@@ -275,8 +313,14 @@ def _routes(flows: Iterable[Flow], measure: str) -> list[dict[str, Any]]:
         ends = (flow.donor.longitude, flow.donor.latitude, flow.receiver.longitude, flow.receiver.latitude)
         if all(value is not None for value in ends) and ends[:2] != ends[2:]:
             found[ends] += measure_of(flow, measure)
-    heaviest = sorted(found.items(), key=lambda item: -item[1])[:_ROUTES]
-    return [{"from": key[:2], "to": key[2:], "value": amount} for key, amount in heaviest]
+    ordered = sorted(found.items(), key=lambda item: -item[1])
+    return [{"from": key[:2], "to": key[2:], "value": amount} for key, amount in ordered]
+
+
+def _partners(given: dict[str, float], companies: dict[str, Company]) -> str | None:
+    """Whom a company gives to and how much, the largest first; None where it gives to nobody."""
+    ordered = sorted(given.items(), key=lambda item: (-item[1], item[0]))
+    return "; ".join(f"{companies[key].name} {phrases.amount(amount)}" for key, amount in ordered) or None
 
 
 def _graph(asked: Asked, companies: Sequence[Company], pairs: dict[tuple[str, str], float]) -> charts.Chart:
@@ -315,18 +359,24 @@ def _sankey(asked: Asked, rows: Sequence[dict[str, Any]], unit: str) -> charts.C
             amounts[0, codes[0], codes[1]] += row["amount"]
             amounts[1, codes[1], codes[2]] += row["amount"]
     flows = [
-        {"source": f"{depth} {one}", "target": f"{depth + 1} {two}", "value": amount}
+        {"source": f"{depth} {one}", "target": f"{depth + 1} {two}", "value": amount,
+         "link": _filtered(asked, sector=two if depth else one, chapter=one if depth else two)}
         for (depth, one, two), amount in amounts.items()
-    ]
+    ]  # fmt: skip
     used = {end for flow in flows for end in (flow["source"], flow["target"])}
     return charts.sankey([node for node in nodes.values() if node["id"] in used], flows, unit)
 
 
 def _block(asked: Asked, depth: int, code: str) -> dict[str, Any]:
     """A block of the diagram: a giving sector, a kind of waste, a taking sector."""
-    name, filtered = (_chapter(code), "chapter") if depth == 1 else (_sector(code), "sector")
-    link = asked.address(PATH, **{filtered: code}) if code else ""
+    name = _chapter(code) if depth == 1 else _sector(code)
+    link = _filtered(asked, chapter=code) if depth == 1 else _filtered(asked, sector=code)
     return {"id": f"{depth} {code}", "name": name, "depth": depth, "link": link}
+
+
+def _filtered(asked: Asked, **codes: str) -> str:
+    """Where only exchanges with these codes are shown; empty where one of them is not known."""
+    return asked.address(PATH, **codes) if all(codes.values()) else ""
 
 
 _SHORT = {
