@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from ism.domain.monitoring import Alert, MetricPoint
 
@@ -70,6 +71,10 @@ class MonitoringStore(ABC):
     @abstractmethod
     def requests(self, since: datetime, until: datetime, limit: int) -> list[str]:
         """Identifiers of the latest requests for matches of a time, in order of time."""
+
+    @abstractmethod
+    def offers(self, since: datetime, until: datetime) -> list[Mapping[str, Any]]:
+        """What the requests of a time offered, as it was logged, in order of time."""
 
     @abstractmethod
     def shown_of(self, requests: Collection[str]) -> list[tuple[str, float, float, Mapping[str, float]]]:

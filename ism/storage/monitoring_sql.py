@@ -153,6 +153,12 @@ class SqlMonitoringStore(MonitoringStore):
             found = connection.scalars(query.order_by(table.c.created_at.desc(), table.c.request_id).limit(limit))
             return list(found)[::-1]
 
+    def offers(self, since: datetime, until: datetime) -> list[Mapping[str, Any]]:
+        table = schema.request
+        query = select(table.c.offer).where(table.c.created_at >= since, table.c.created_at < until)
+        with self._database.read() as connection:
+            return list(connection.scalars(query.order_by(table.c.created_at, table.c.request_id)))
+
     def shown_of(self, requests: Collection[str]) -> list[tuple[str, float, float, Mapping[str, float]]]:
         table, wanted = schema.recommendation, list(requests)
         query = select(table.c.request_id, table.c.final_score, table.c.confidence, table.c.engine_scores)

@@ -110,6 +110,8 @@ def check_what_was_shown(store: Store) -> None:
         "the end is left out",
         store.monitoring.requests(NOW - timedelta(hours=2), NOW - timedelta(hours=1), 9) == ["q1"],
     )
+    offers = store.monitoring.offers(NOW - timedelta(hours=3), NOW - timedelta(hours=1))
+    expect("what was offered comes once a request", offers == [{"material": "q0"}, {"material": "q1"}])
     rows = store.monitoring.shown_of(["q1", "none"])
     expect("a list is by rank", [row[1] for row in rows] == [0.5, 0.25])
     expect("with the engines' scores", rows[0][3] == {"matching": 0.5})
@@ -153,5 +155,5 @@ def _read(store: Store, since: datetime, until: datetime, resolution_s: int) -> 
 def _shown(request: str, rank: int, at: datetime) -> Recommendation:
     return Recommendation(
         f"{request}-{rank}", request, rank, "company", f"r{rank}", 0.5 / rank, 0.5, 1.0, {"matching": 0.5 / rank},
-        created_at=at,
+        offer={"material": request}, created_at=at,
     )  # fmt: skip

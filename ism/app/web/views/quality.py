@@ -152,7 +152,7 @@ def _of_what(name: str) -> str:
 
 
 def drift(asked: Asked) -> Panel:
-    """Whether scores are distributed as they were."""
+    """Whether offers and scores are distributed as they were."""
     found = asked.application.monitoring.dashboard.drift()
     rows = [
         {
@@ -172,9 +172,9 @@ def drift(asked: Asked) -> Panel:
         rows,
         Empty(found.get("missing") or "Nothing was matched in these five weeks.", "Weeks are compared once, when they "
               "have ended."),
-        note=f"{week}Largest distance of the two distributions (Kolmogorov and Smirnov); drifted is a distance of at "
-        "least 0.10 that is significant among all (Benjamini and Hochberg). Without drift at most one month in twenty "
-        "raises a false alarm.",
+        note=f"{week}Largest distance of the two distributions (Kolmogorov and Smirnov), of kinds their total "
+        "variation (chi-squared test); drifted is a distance of at least 0.10 that is significant among all "
+        "(Benjamini and Hochberg). Without drift at most one month in twenty raises a false alarm.",
         topics=("metrics",),
         width=12,
     )  # fmt: skip
