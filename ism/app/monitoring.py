@@ -56,7 +56,7 @@ class Monitoring:
         lead: Leadership = SOLE,
     ) -> None:
         models = catalog.names()
-        self._store, self._engine_times = store, engine_times
+        self._store, self._engine_times, self._fuses = store, engine_times, settings.fusion_enabled
         self.requests, self.rules, self.dashboard = RequestLog(), AlertRules(store), Dashboard(store, models)
         judge = AlertJudge(store, self.rules)
         delivery = Delivery(store, channels_of(settings))
@@ -84,24 +84,45 @@ class Monitoring:
         return exposition(self.requests, self.dashboard.latest())
 
     def fusion_status(self, fusion: AIFusionLayer) -> dict[str, Any]:
-        """Fusion models, the active one, and what was fused in the last 24 hours."""
+        """Fusion models, the active one, and what became of the matches of the last 24 hours.
+
+        A fusion is one answer, or one request for it that failed (status 500 or more, those turned away included). It
+        is successful where every engine that the active model weighs took part; ``missing`` says why a number is None
+        or not whole.
+        """
         now = datetime.now(UTC)
-        active = fusion.get_active_model().model_id
+        model = fusion.get_active_model()
+        active = model.model_id
         since, until = now - timedelta(hours=24), now + timedelta(seconds=1)
-        _, number, confidence = self._store.monitoring.shown_total(since, until)
+        answered, _, confidence = self._store.monitoring.shown_total(since, until)
+        whole = self._store.monitoring.fused_by_all(since, until, list(model.weights))
+        counted = self._store.monitoring.metrics(["failed_matches"], since, until)
+        failed = round(sum(point.total for point in counted)) if counted else None
         return {
             "fusion_models": [
-                {**_model(model), "is_active": model.model_id == active} for model in fusion.get_fusion_models()
+                {**_model(each), "is_active": each.model_id == active} for each in fusion.get_fusion_models()
             ],
             "fusion_stats": {
-                "total_fusions": number,
-                "successful_fusions": number,
+                "total_fusions": answered + (failed or 0),
+                "successful_fusions": whole,
+                "incomplete_fusions": answered - whole,
+                "failed_fusions": failed,
                 "average_confidence": confidence,
                 "last_updated": now.isoformat(),
-                "missing": None if number else "Nothing was matched in the last 24 hours.",
+                "missing": self._lacks(answered, failed),
             },
             "active_model": active,
         }
+
+    def _lacks(self, answered: int, failed: int | None) -> str | None:
+        found = []
+        if not answered:
+            found.append("Nothing was matched in the last 24 hours.")
+        elif not self._fuses:
+            found.append("Fusion is switched off: one engine answers alone, which is no successful fusion.")
+        if failed is None:
+            found.append("Failed requests were not counted: nothing was measured in the last 24 hours.")
+        return " ".join(found) or None
 
     def close(self) -> None:
         """End the collector."""

@@ -43,7 +43,20 @@ _WHY = {
     "throughput": "Models are measured once an hour; no measurement lies in this time.",
     "confidence": "Confidence is one of the fused answer, and nothing was shown in this time.",
     "feedback_score": "No rating that counts names this model.",
+    "n": "Models are measured once an hour; no measurement lies in this time.",
+    "calibration": "No matured label of the window has a score of this model.",
+    "coverage": "No label of the window has matured.",
+    "relative_quality": "No version of this model was promoted while its accuracy was known, or it is not known now.",
+    "estimate": "Too few fresh lists, or too few with good and bad matured labels.",
+    "estimate_error": "Too few lists with good and bad matured labels to compare halves of them.",
 }
+_WHY |= {"low": _WHY["accuracy"], "high": _WHY["accuracy"]}
+_WHY |= {"estimate_low": _WHY["estimate"], "estimate_high": _WHY["estimate"]}
+_NOT_MEASURED = "Nothing was measured yet: the first measurement comes after a minute."
+_NO_REQUEST = "No request was answered in this time."
+_WHY_SYSTEM = {"error_rate": _NO_REQUEST, "latency_p95": _NO_REQUEST}
+_GAP = "It was not measured at this time."
+_RATED = ("average_rating", "positive_ratio", "negative_ratio")
 _PENALTIES = {"critical": 30.0, "warning": 15.0, "info": 0.0}
 
 
@@ -82,13 +95,17 @@ class Dashboard:
         """Health, models, feedback, retraining and open alerts at this moment; ``missing`` says why one is None."""
         now, latest = datetime.now(UTC), self.latest()
         alerts = [alert.as_dict() for alert in self._store.monitoring.alerts(resolved=False)]
-        score = health_score(alerts) if "cpu_percent" in latest else None
+        score = self.health(latest)
         feedback = self.feedback(Span(now - timedelta(days=7), now))["summary"]
         accuracy = [latest[name] for name in (f"model.accuracy:{model}" for model in self.models()) if name in latest]
         average = sum(accuracy) / len(accuracy) if accuracy else None
-        missing = {}
+        missing = {name: "Nobody rated a match in the last 7 days." for name in _RATED if feedback[name] is None}
         if score is None:
-            missing["system_health"] = "Nothing was measured yet: the first measurement comes after a minute."
+            missing |= dict.fromkeys(["system_health", "overall_score", *list(_SYSTEM_FIELDS)[:3]], _NOT_MEASURED)
+        if feedback["trend"] is None:
+            missing["trend"] = feedback["missing"]
+        if "error_percent" not in latest:
+            missing["error_rate"] = _NOT_MEASURED if score is None else "No request was answered in the last two hours."
         if average is None:
             missing["average_accuracy"] = _WHY["accuracy"]
         if latest.get("match_latency_p95_s") is None:
@@ -116,6 +133,16 @@ class Dashboard:
             "missing": missing,
         }
 
+    def health(self, latest: Mapping[str, float] | None = None) -> float | None:
+        """Health now, 0..100; None where nothing was measured in the last two hours.
+
+        Args:
+            latest: what `latest` gave, where that is at hand.
+        """
+        if "cpu_percent" not in (self.latest() if latest is None else latest):
+            return None
+        return health_score([a.as_dict() for a in self._store.monitoring.alerts(resolved=False, limit=1000)])
+
     def _retraining(self) -> Json:
         states = self._store.monitoring.job_states()
         active = sum(count for state, count in states.items() if state not in ENDED)
@@ -130,8 +157,9 @@ class Dashboard:
         }
 
     def system_metrics(self, span: Span) -> list[Json]:
-        """Measurements of machine and requests by time: %, %, number, 1/s, %, s, %."""
-        return self._table(_SYSTEM_FIELDS, span)
+        """Measurements of machine and requests by time: %, %, number, 1/s, %, s, %; ``missing`` as in `ai_metrics`."""
+        rows, why = self._table(_SYSTEM_FIELDS, span), {**dict.fromkeys(_SYSTEM_FIELDS, _GAP), **_WHY_SYSTEM}
+        return [{**row, "missing": _missing(row, why)} for row in rows]
 
     def ai_metrics(self, model: str, span: Span) -> list[Json]:
         """Measurements of a model by time; each row's ``missing`` says why a value is None.
@@ -143,7 +171,7 @@ class Dashboard:
             raise NotFoundError("model", model)
         names = {name: f"model.{name}:{model}" for name in (*AI_FIELDS, *MORE_AI_FIELDS)}
         rows = self._table(names, span, f"model.throughput:{model}")
-        return [{**row, "missing": {name: _WHY[name] for name in AI_FIELDS if row[name] is None}} for row in rows]
+        return [{**row, "missing": _missing(row, _WHY)} for row in rows]
 
     def _table(self, fields: Mapping[str, str], span: Span, every: str | None = None) -> list[Json]:
         found = self._store.monitoring.metrics(list(fields.values()), span.since, span.until)
@@ -173,6 +201,7 @@ class Dashboard:
                     "negative_feedback": negative,
                     "average_rating": mean,
                     "feedback_trend": None if before is None else mean - before,
+                    "missing": {"feedback_trend": "No day with ratings lies before it."} if before is None else {},
                 }
             )
             before = mean
@@ -211,6 +240,10 @@ class Dashboard:
         return [each["sentence"] for each in OutlookWatch(self._store).latest().get("fills", ())]
 
 
+def _missing(row: Json, why: Mapping[str, str]) -> dict[str, str]:
+    return {name: reason for name, reason in why.items() if row[name] is None}
+
+
 def _summary(days: Sequence[tuple[str, int, int, int, float]], span: Span) -> Json:
     number, total = sum(day[1] for day in days), sum(day[4] for day in days)
     middle = (span.since + (span.until - span.since) / 2).date().isoformat()
@@ -222,7 +255,11 @@ def _summary(days: Sequence[tuple[str, int, int, int, float]], span: Span) -> Js
         "positive_ratio": sum(day[2] for day in days) / number if number else None,
         "negative_ratio": sum(day[3] for day in days) / number if number else None,
         "trend": means[1] - means[0] if len(means) == 2 else None,
-        "missing": None if len(means) == 2 else "A trend needs ratings in both halves of the time.",
+        "missing": None
+        if len(means) == 2
+        else "A trend needs ratings in both halves of the time."
+        if number
+        else "Nobody rated a match in this time.",
     }
 
 

@@ -34,6 +34,7 @@ SYSTEM = (
     "latency_p95_s",
     "match_latency_p95_s",
     "matches_per_second",
+    "failed_matches",
 )
 Turn = Callable[[datetime], object]
 _LATE = 5  # intervals without a measurement after which it does not work; turns may take their time
@@ -71,6 +72,7 @@ class SystemSampler:
         new, asked = every.since(self._before[0]), matches.since(self._before[1])
         self._before = (every, matches)
         found |= {"requests_per_second": new.requests / seconds, "matches_per_second": asked.requests / seconds}
+        found["failed_matches"] = float(asked.errors)
         return found | _durations(new, asked)
 
 

@@ -85,5 +85,9 @@ class MonitoringStore(ABC):
         """Request, final score, confidence and the engines' scores of what was recommended in a time."""
 
     @abstractmethod
+    def fused_by_all(self, since: datetime, until: datetime, engines: Collection[str]) -> int:
+        """How many requests of a time every one of these engines scored."""
+
+    @abstractmethod
     def shown_total(self, since: datetime, until: datetime) -> tuple[int, int, float | None]:
         """How many requests and recommendations there were in a time; mean confidence of the latter, None without."""

@@ -180,6 +180,19 @@ class SqlMonitoringStore(MonitoringStore):
         with self._database.read() as connection:
             return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
+    def fused_by_all(self, since: datetime, until: datetime, engines: Collection[str]) -> int:
+        table = schema.recommendation
+        scored = [table.c.engine_scores[name].as_string().is_not(None) for name in engines]
+        query = (
+            select(func.count())
+            .select_from(table)
+            .join(schema.request)
+            .where(schema.request.c.created_at >= since, schema.request.c.created_at < until)
+            .where(table.c.rank == 1, *scored)  # a request is scored as a whole
+        )
+        with self._database.read() as connection:
+            return connection.scalar(query) or 0
+
     def shown_total(self, since: datetime, until: datetime) -> tuple[int, int, float | None]:
         table = schema.recommendation
         query = (

@@ -119,8 +119,13 @@ def check_what_was_shown(store: Store) -> None:
     expect("so are those of a time", {row[0] for row in between} == {"q1", "q2"})
     mean = sum(row[2] for row in between) / len(between)
     total = store.monitoring.shown_total(NOW - timedelta(hours=2, minutes=30), NOW)
+    store.log_recommendations([replace(_shown("q3", 1, NOW), engine_scores={"matching": 0.5, "gnn": 0.0})])
+    day = (NOW - timedelta(days=1), NOW + timedelta(minutes=1))
+    expect("one engine scored all", store.monitoring.fused_by_all(*day, ["matching"]) == 4)
+    expect("two scored one", store.monitoring.fused_by_all(*day, ["matching", "gnn"]) == 1)
+    expect("the rest nobody", store.monitoring.fused_by_all(*day, ["matching", "gnn", "federated"]) == 0)
     expect("they are counted", total[:2] == (2, 4) and total[2] is not None and abs(total[2] - mean) < 1e-9)
-    expect("no mean of nothing", store.monitoring.shown_total(NOW, NOW + timedelta(hours=1)) == (0, 0, None))
+    expect("no mean of nothing", store.monitoring.shown_total(day[1], NOW + timedelta(hours=1)) == (0, 0, None))
 
 
 def check_jobs_are_counted_by_state(store: Store) -> None:

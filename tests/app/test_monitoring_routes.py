@@ -5,7 +5,12 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from judging import Desk
 
+from ism.app.web.flows import Flows
+from ism.app.web.page import Asked
+from ism.app.web.period import read_period
+from ism.app.web.views import overview
 from ism.monitoring.metrics import points
 
 EIGHT = (
@@ -63,10 +68,79 @@ def test_a_number_that_is_missing_says_why(measured):
     found = measured.get("/api/dashboard/overview").json()
     assert found["ai_performance"]["average_accuracy"] is None
     assert "matured labels" in found["missing"]["average_accuracy"]
+    assert found["system_health"]["error_rate"] is None
+    assert "in the last two hours" in found["missing"]["error_rate"]
+    assert found["system_health"]["overall_score"] == 100.0
     row = measured.get("/api/dashboard/ai-metrics/matching").json()[0]
     assert {"timestamp", "accuracy", "latency", "throughput", "confidence", "feedback_score"} <= set(row)
     assert row["accuracy"] is None
     assert row["missing"]["accuracy"]
+
+
+def lacking(value, path=()):
+    """Paths of the numbers that are None without a word, in an answer whose ``missing`` stand beside or above them."""
+    if isinstance(value, list):
+        return [each for row in value for each in lacking(row, path)]
+    if not isinstance(value, dict):
+        return []
+    said = value.get("missing") or {}
+    told = said if isinstance(said, dict) else dict.fromkeys(value, said)
+    inner = [each for name, part in value.items() if name != "missing" for each in lacking(part, (*path, name))]
+    own = [(*path, name) for name, part in value.items() if part is None and name != "missing"]
+    return [each for each in [*own, *inner] if each[-1] not in told]
+
+
+MEASURED = ("overview", "system-metrics", "ai-metrics/matching", "ai-metrics/fusion", "feedback-analytics",
+            "fusion-status")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MEASURED)
+def test_every_number_that_is_missing_says_why_before_and_after_a_measurement(application, client, path):
+    assert lacking(client.get(f"/api/dashboard/{path}").json()) == []
+    application.monitoring.collector.collect()
+    rated(application, 5)
+    found = client.get(f"/api/dashboard/{path}").json()
+    assert lacking(found) == []
+    assert lacking({"a": None, "b": {"c": None}, "missing": {"c": "why"}}) == [("a",)]
+
+
+def rated(application, rating):
+    desk = Desk(application.store, application.feedback.loop.rules)
+    desk.now = datetime.now(UTC)
+    desk.show("q")
+    desk.send(desk.rating(rating, "q/1", "somebody"))
+    desk.judge.judge()
+
+
+def test_health_is_not_known_before_anything_is_measured(application):
+    application.warm_up()
+    asked = Asked(application, Flows(application.store), read_period({}, datetime.now(UTC)))
+    before = overview.health(asked)
+    assert (before.value, before.detail.partition(";")[0]) == ("", "nothing measured yet: no open alert")
+    application.monitoring.collector.collect()
+    after = overview.health(asked)
+    assert (after.value, after.detail.partition(";")[0]) == ("Healthy", "100 of 100: no open alert")
+
+
+def test_fusions_are_counted_with_those_that_failed_and_those_that_lacked_an_engine(application, client):
+    engines = list(application.fusion.get_active_model().weights)
+    desk = Desk(application.store)
+    desk.now = datetime.now(UTC)
+    for request, scored in {"whole": engines, "broken": engines[1:], "again": engines[:1]}.items():
+        desk.show(request, scores=dict.fromkeys(scored, 0.5))
+
+    def told():
+        return client.get("/api/dashboard/fusion-status").json()["fusion_stats"]
+
+    before = told()
+    assert (before["total_fusions"], before["successful_fusions"], before["failed_fusions"]) == (3, 1, None)
+    assert "Failed requests were not counted" in before["missing"]
+    for seconds, failed in ((0.1, False), (0.2, True), (0.1, True)):
+        application.monitoring.requests.matches.add(seconds, failed)
+    application.monitoring.collector.collect()
+    after = told()
+    assert (after["total_fusions"], after["successful_fusions"]) == (5, 1)
+    assert (after["incomplete_fusions"], after["failed_fusions"], after["missing"]) == (2, 2, None)
 
 
 def test_system_metrics_have_the_documented_names(measured):

@@ -119,7 +119,7 @@ def optimization_status(application: App, format: Form = "json") -> Any:
 
 @router.get(f"{_AT}/fusion-status", summary="Fusion models and what they answered")
 def fusion_status(application: App, format: Form = "json") -> Any:
-    """Models, the active one, and how many answers were fused in the last 24 hours."""
+    """Models, the active one, and how many answers of the last 24 hours all engines joined in, or failed."""
     found = application.monitoring.fusion_status(application.fusion)
     return found if format == "json" else _csv(found["fusion_models"], "fusion-status")
 

@@ -14,7 +14,7 @@ from ism.app.web.series import read_series
 from ism.app.web.views import ahead, alerts, feedback, models
 from ism.app.web.words import age, large, share
 from ism.engines import catalog
-from ism.monitoring.dashboard import HEALTH, health_score, health_status
+from ism.monitoring.dashboard import HEALTH, health_status
 from ism.monitoring.quality import FUSION
 
 _MOST, _SHOWN = 1000, 5
@@ -39,11 +39,13 @@ def health(asked: Asked) -> Tile:
     """The health score, and how the components are."""
     states = Counter(each["state"] for each in asked.application.components().values())
     open_ = asked.application.store.monitoring.alerts(resolved=False, limit=_MOST)
-    score = health_score([alert.as_dict() for alert in open_])
-    word = "critical" if states["down"] else "starting" if states["starting"] else health_status(score)
+    score = asked.application.monitoring.dashboard.health()
+    known = "" if score is None else health_status(score)
+    word = "critical" if states["down"] else "starting" if states["starting"] else known
     tone = {"critical": "bad", "starting": "warn", "warning": "warn"}.get(word, "")
     parts = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    detail = f"{score:.0f} of 100: {_open(len(open_))}; components: {parts}"
+    measured = "nothing measured yet" if score is None else f"{score:.0f} of 100"
+    detail = f"{measured}: {_open(len(open_))}; components: {parts}"
     found = read_series(asked.application.store, {"score": HEALTH}, asked.period)
     address = asked.address("/alerts" if open_ and not states["down"] else "/system")
     return Tile("Health", word.capitalize(), detail, _thin(found.values["score"]), tone=tone, address=address)
