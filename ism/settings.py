@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -33,6 +34,11 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on; loopback by default.")
     port: int = Field(5001, ge=1, le=65535, alias="MONITORING_PORT", description="TCP port to listen on.")
+    public_url: str = Field(
+        "",
+        description="Address at which people reach the server, such as https://ism.example.org; of the links in alerts "
+        "and of the sign-in link. That of this machine when empty.",
+    )
     log_level: LogLevel = Field("INFO", alias="LOG_LEVEL", description="Least severe level that is logged.")
     log_file_bytes: int = Field(
         10 * 1024 * 1024, ge=65_536, description="Size at which production_ai_system.log is rotated, in bytes."
@@ -346,6 +352,14 @@ class Settings(BaseSettings):
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must be an http or https address such as https://ism.example.org")
+        return value.rstrip("/")
 
     @field_validator("admin_key")
     @classmethod

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ism.app.record import shown_url
 from ism.engines import catalog
 from ism.feedback.limits import rules_from
 from ism.monitoring.alerts import AlertJudge, AlertRules
@@ -59,7 +60,7 @@ class Monitoring:
         self._store, self._engine_times, self._fuses = store, engine_times, settings.fusion_enabled
         self.requests, self.rules, self.dashboard = RequestLog(), AlertRules(store), Dashboard(store, models)
         judge = AlertJudge(store, self.rules)
-        delivery = Delivery(store, channels_of(settings))
+        delivery = Delivery(store, channels_of(settings, shown_url(settings)))
         turns: dict[str, Callable[[datetime], object]] = {
             "quality": QualityMeter(store, rules_from(settings), models, self._times).turn,
             "drift": DriftWatch(store).turn,

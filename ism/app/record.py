@@ -7,8 +7,12 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ism.domain.errors import StorageError
+
+if TYPE_CHECKING:
+    from ism.settings import Settings
 
 FILE = "server.json"
 
@@ -31,6 +35,11 @@ def local_url(host: str, port: int) -> str:
     if address.is_unspecified:
         address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
     return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
+
+
+def shown_url(settings: Settings) -> str:
+    """The address that people are told: ``public_url``, or how this machine reaches the server; no slash at its end."""
+    return settings.public_url or local_url(settings.host, settings.port)
 
 
 def write_record(folder: Path, record: ServerRecord) -> None:

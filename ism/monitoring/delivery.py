@@ -56,18 +56,25 @@ def safe_address(url: str, private: bool) -> tuple[str, str, int]:
     return parts.hostname, found[0], port
 
 
-def webhook(url: str, private: bool) -> Channel:
-    """A channel that posts an alert as JSON; follows no redirect and uses no proxy."""
+def webhook(url: str, private: bool, address: str) -> Channel:
+    """A channel that posts an alert as JSON; follows no redirect and uses no proxy.
+
+    Args:
+        url: where to post.
+        private: whether it may lie in a private network.
+        address: of the server, before the path of an alert's link.
+    """
 
     def send(alert: Alert) -> None:
         import httpx  # noqa: PLC0415 - only where something is told
 
-        host, address, port = safe_address(url, private)
-        target = httpx.URL(url).copy_with(host=address, port=port)
+        host, resolved, port = safe_address(url, private)
+        target = httpx.URL(url).copy_with(host=resolved, port=port)
+        told = {**alert.as_dict(), "link": address + alert.link}
         headers = {"Host": httpx.URL(url).netloc.decode()}
         try:
             with httpx.Client(trust_env=False, follow_redirects=False, timeout=_TIMEOUT_S) as client:
-                request = client.build_request("POST", target, json=alert.as_dict(), headers=headers)
+                request = client.build_request("POST", target, json=told, headers=headers)
                 request.extensions["sni_hostname"] = host
                 response = client.send(request)
         except httpx.HTTPError as error:
@@ -78,16 +85,19 @@ def webhook(url: str, private: bool) -> Channel:
     return send
 
 
-def email(settings: Settings) -> Channel:
-    """A channel that sends e-mail through the SMTP server of the settings, encrypted where the server can."""
+def email(settings: Settings, address: str) -> Channel:
+    """A channel that sends e-mail through the SMTP server of the settings, encrypted where the server can.
+
+    Args:
+        settings: of the SMTP server and the people.
+        address: of the server, before the path of an alert's link.
+    """
 
     def send(alert: Alert) -> None:
         message = EmailMessage()
         message["Subject"] = f"[{alert.severity}] {alert.state}: {' '.join(alert.message.split())}"
         message["From"], message["To"] = settings.alert_email_from, settings.alert_email_to
-        message.set_content(
-            f"{alert.message}\n\n{alert.remedy}\n\nSee {alert.link}\nSince {alert.opened_at.isoformat()}\n"
-        )
+        message.set_content(_text(alert, address))
         try:
             with smtplib.SMTP(settings.alert_smtp_host, settings.alert_smtp_port, timeout=_TIMEOUT_S) as server:
                 server.ehlo()
@@ -102,8 +112,16 @@ def email(settings: Settings) -> Channel:
     return send
 
 
-def apprise(urls: str) -> Channel:
+def _text(alert: Alert, address: str) -> str:
+    return f"{alert.message}\n\n{alert.remedy}\n\nSee {address}{alert.link}\nSince {alert.opened_at.isoformat()}\n"
+
+
+def apprise(urls: str, address: str) -> Channel:
     """A channel to every service of some Apprise URLs.
+
+    Args:
+        urls: separated by commas.
+        address: of the server, before the path of an alert's link.
 
     Raises:
         ConfigurationError: Apprise is not installed.
@@ -118,21 +136,27 @@ def apprise(urls: str) -> Channel:
     service.add(urls)
 
     def send(alert: Alert) -> None:
-        if not service.notify(title=f"[{alert.severity}] {alert.state}", body=f"{alert.message}\n{alert.remedy}"):
+        if not service.notify(title=f"[{alert.severity}] {alert.state}", body=_text(alert, address)):
             raise DeliveryError("Apprise could not tell every service.")
 
     return send
 
 
-def channels_of(settings: Settings) -> list[Channel]:
-    """The channels that the settings ask for; none by default."""
+def channels_of(settings: Settings, address: str) -> list[Channel]:
+    """The channels that the settings ask for; none by default.
+
+    Args:
+        settings: of delivery.
+        address: at which people reach the server; no slash at its end.
+    """
     found: list[Channel] = []
     if settings.alert_webhook_url is not None:
-        found.append(webhook(settings.alert_webhook_url.get_secret_value(), settings.alert_webhook_private))
+        url = settings.alert_webhook_url.get_secret_value()
+        found.append(webhook(url, settings.alert_webhook_private, address))
     if settings.alert_email_to and settings.alert_smtp_host:
-        found.append(email(settings))
+        found.append(email(settings, address))
     if settings.alert_apprise_urls is not None:
-        found.append(apprise(settings.alert_apprise_urls.get_secret_value()))
+        found.append(apprise(settings.alert_apprise_urls.get_secret_value(), address))
     return found
 
 

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from ism.app.monitoring import Monitoring
+from ism.app.record import shown_url
 from ism.domain.monitoring import Alert
 from ism.monitoring.delivery import Delivery, DeliveryError, channels_of, webhook
 from ism.settings import Settings
@@ -18,6 +20,8 @@ from ism.storage import open_sqlite
 NOW = datetime.now(UTC)
 ALERT = Alert("a1", "cpu", "cpu", "critical", "open", "Busy\r\nBcc: everybody@example.org", "Cancel a job.",
               "/system#panel-cpu", 95.0, 80.0, NOW, NOW)  # fmt: skip
+HERE = "https://ism.example.org/market"  # the address of the server
+LINK = "https://ism.example.org/market/system#panel-cpu"
 
 
 @contextmanager
@@ -98,17 +102,17 @@ def told(store):
 
 
 def test_a_webhook_gets_the_alert_as_json_under_its_own_name(hook, store):
-    assert Delivery(store, [webhook(hook.url, private=True)]).deliver(NOW) == 1
+    assert Delivery(store, [webhook(hook.url, private=True, address=HERE)]).deliver(NOW) == 1
     ((host, body),) = hook.heard
     assert host == hook.url.split("/")[2]
-    assert (body["cause"], body["remedy"], body["link"]) == ("cpu", "Cancel a job.", "/system#panel-cpu")
+    assert (body["cause"], body["remedy"], body["link"]) == ("cpu", "Cancel a job.", LINK)
     assert told(store) == ["open"]
 
 
 @pytest.mark.parametrize("answer", [(500, {}), (302, {"Location": "http://169.254.169.254/latest"})])
 def test_a_webhook_that_fails_or_redirects_is_asked_again(hook, store, answer):
     hook.answers.append(answer)
-    delivery = Delivery(store, [webhook(hook.url, private=True)])
+    delivery = Delivery(store, [webhook(hook.url, private=True, address=HERE)])
     assert [delivery.deliver(NOW) for _ in range(3)] == [0, 1, 0]
     assert len(hook.heard) == 2
     assert told(store) == ["open"]
@@ -117,11 +121,11 @@ def test_a_webhook_that_fails_or_redirects_is_asked_again(hook, store, answer):
 def test_a_webhook_nobody_listens_at_is_a_failure_that_is_told(hook):
     port = int(hook.url.split(":")[2].partition("/")[0])
     with pytest.raises(DeliveryError, match="cannot be reached"):
-        webhook(f"https://localhost:{port}/", private=True)(ALERT)  # it does not speak TLS
+        webhook(f"https://localhost:{port}/", private=True, address=HERE)(ALERT)  # it does not speak TLS
 
 
 def test_a_private_webhook_is_not_called_unless_that_is_wanted(hook, store):
-    assert Delivery(store, [webhook(hook.url, private=False)]).deliver(NOW) == 0
+    assert Delivery(store, [webhook(hook.url, private=False, address=HERE)]).deliver(NOW) == 0
     assert hook.heard == []
     assert told(store) == [None]
 
@@ -133,18 +137,18 @@ def post(mailbox, **more):
 
 
 def test_an_email_says_what_to_do_and_takes_no_header_from_a_message(mailbox, store):
-    assert Delivery(store, channels_of(post(mailbox))).deliver(NOW) == 1
+    assert Delivery(store, channels_of(post(mailbox), HERE)).deliver(NOW) == 1
     (raw,) = mailbox.mails
     mail = message_from_bytes(raw, policy=policy.default)
     assert mail["To"] == "ops@example.org"
     assert mail["Subject"] == "[critical] open: Busy Bcc: everybody@example.org"
     assert mail["Bcc"] is None
     assert "Cancel a job." in mail.get_content()
-    assert "/system#panel-cpu" in mail.get_content()
+    assert f"See {LINK}" in mail.get_content().splitlines()
 
 
 def test_a_mailbox_that_refuses_is_tried_again(mailbox, store):
-    delivery = Delivery(store, channels_of(post(mailbox)))
+    delivery = Delivery(store, channels_of(post(mailbox), HERE))
     mailbox.full = True
     assert delivery.deliver(NOW) == 0
     mailbox.full = False
@@ -154,6 +158,42 @@ def test_a_mailbox_that_refuses_is_tried_again(mailbox, store):
 
 def test_both_are_told_where_both_are_set(hook, mailbox, store):
     settings = post(mailbox, alert_webhook_url=hook.url, alert_webhook_private=True)
-    assert Delivery(store, channels_of(settings)).deliver(NOW) == 1
+    assert Delivery(store, channels_of(settings, HERE)).deliver(NOW) == 1
     assert (len(hook.heard), len(mailbox.mails)) == (1, 1)
-    assert channels_of(Settings(_env_file=None)) == []
+    assert channels_of(Settings(_env_file=None), HERE) == []
+
+
+def test_apprise_tells_what_to_do_and_where_to_look(hook, store):
+    settings = Settings(alert_apprise_urls=f"json://localhost:{hook.server_address[1]}/alerts", _env_file=None)
+    delivery = Delivery(store, channels_of(settings, HERE))
+    hook.answers.append((500, {}))
+    assert [delivery.deliver(NOW) for _ in range(3)] == [0, 1, 0]
+    (_, body), again = hook.heard
+    assert body["title"] == "[critical] open"
+    assert "Cancel a job." in body["message"]
+    assert f"See {LINK}" in body["message"]
+    assert again[1]["message"] == body["message"]
+
+
+def test_links_lead_to_the_public_address_or_to_this_machine():
+    def shown(**given):
+        return shown_url(Settings(_env_file=None, **given))
+
+    assert shown(host="0.0.0.0", port=5055) == "http://127.0.0.1:5055"
+    assert shown(public_url="https://ism.example.org/market/") == HERE
+    for wrong in ("ism.example.org", "ftp://ism.example.org", "https://", "https://ism.example.org/?a=b"):
+        with pytest.raises(ValueError, match="public_url"):
+            shown(public_url=wrong)
+
+
+def test_what_is_told_leads_to_the_address_of_the_settings(hook, tmp_path):
+    settings = Settings(
+        data_dir=tmp_path / "data", public_url=HERE, alert_webhook_url=hook.url, alert_webhook_private=True,
+        _env_file=None,
+    )  # fmt: skip
+    with open_sqlite(settings.data_dir) as opened:
+        opened.monitoring.open_alert(ALERT)
+        monitoring = Monitoring(settings, opened)
+        monitoring.collector.collect(NOW)
+        monitoring.close()
+    assert [body["link"] for _, body in hook.heard] == [LINK]

@@ -17,7 +17,7 @@ from ism.app.http.app import create_app
 from ism.app.logs import log_to_console, log_to_file
 from ism.app.orchestrator import ProductionOrchestrator
 from ism.app.orchestrator.config import fields_of
-from ism.app.record import ServerRecord, local_url, remove_record, write_record
+from ism.app.record import ServerRecord, local_url, remove_record, shown_url, write_record
 from ism.app.wiring import Application, open_application
 from ism.domain.errors import ConfigurationError
 
@@ -53,7 +53,7 @@ def serve(given: dict[str, Any]) -> None:
         url = local_url(settings.host, settings.port)
         write_record(settings.data_dir, ServerRecord(url, application.auth.local_token, os.getpid()))
         try:
-            _greet(settings, application, url, made)
+            _greet(settings, application, made)
             _run(application, ProductionOrchestrator(application=application, explicit=explicit), listener)
             _log.info("Stopped.")
         finally:
@@ -125,13 +125,13 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _greet(settings: Settings, application: Application, url: str, made: str | None) -> None:
+def _greet(settings: Settings, application: Application, made: str | None) -> None:
     console = err()
     if made is not None:
         console.print("First API key (admin). It is shown this once; keep it safe:", style="bold")
         console.print(f"  {made}", markup=False, soft_wrap=True)
     console.print("Open in a browser:", style="bold")
-    console.print(f"  {url}/sign-in?token={application.auth.link_token}", markup=False, soft_wrap=True)
+    console.print(f"  {shown_url(settings)}/sign-in?token={application.auth.link_token}", markup=False, soft_wrap=True)
     console.print(f"Data in {settings.data_dir.resolve()}. Stop with Ctrl+C.", markup=False, soft_wrap=True)
     if not _is_loopback(settings.host):
         console.print(
