@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ism.storage import Store
 
 SETTING = "outlook"
-FORECAST = ("requests_per_second", "cpu_percent", "memory_percent", "model.accuracy:fusion")
+FORECAST = ("requests_per_second", "model.accuracy:fusion", "cpu_percent", "memory_percent", "disk_percent")
 FILLS = {"disk_percent": "Disk", "memory_percent": "Memory"}
 EVERY = timedelta(hours=6)
 STEPS = 24  # hours ahead

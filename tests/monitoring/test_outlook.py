@@ -5,8 +5,14 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from ism.app.web.flows import Flows
+from ism.app.web.page import Asked
+from ism.app.web.period import read_period
+from ism.app.web.views import ahead
+from ism.app.wiring import open_application
 from ism.domain.monitoring import MetricPoint
 from ism.monitoring.outlook import OutlookWatch, hourly, outlook_apart, without_gaps
+from ism.settings import Settings
 from ism.storage import open_sqlite
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -67,3 +73,23 @@ def test_too_little_says_so():
     found = outlook_apart({"cpu_percent": np.ones(5)}, ["cpu_percent"], 24)
     assert "are needed" in found["forecasts"]["cpu_percent"]["missing"]
     assert found["fills"] == []
+
+
+def test_pages_draw_each_forecast_that_earned_it_and_say_why_of_the_others(tmp_path):
+    settings = Settings(data_dir=tmp_path / "data", demo_market=False, _env_file=None)
+    with open_application(settings) as application:
+        store, hours = application.store, np.arange(24 * 14)
+        fill(store, "cpu_percent", 10 + 0.1 * hours + np.random.default_rng(4).normal(size=len(hours)))
+        fill(store, "requests_per_second", np.tile(np.random.default_rng(1).uniform(size=24), 14))
+        OutlookWatch(store).turn(NOW)
+        asked = Asked(application, Flows(store), read_period({}, NOW))
+        shown = {name: make(asked) for name, make in ahead.FORECASTS.items()}
+        assert {name for name, panel in shown.items() if panel.chart} == {"forecast-cpu"}
+        assert len(shown["forecast-cpu"].rows) == 24
+        assert "it is not shown" in shown["forecast-requests"].empty.why
+        for lacking in ("model", "memory", "disk"):
+            assert "are needed" in shown[f"forecast-{lacking}"].empty.why
+        said = {row["what"]: row for row in ahead.outlook(asked).rows}
+        assert said["Processor, forecast"]["coverage"] is not None
+        assert said["Processor, forecast"]["error"] < said["Processor, forecast"]["naive"]
+        assert said["Requests, forecast"]["says"] == shown["forecast-requests"].empty.why

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ism.app.phrases import amount
 from ism.app.web import charts
-from ism.app.web.page import Asked
+from ism.app.web.page import Asked, MakePanel
 from ism.app.web.panel import LINKS, Column, Empty, Kind, Panel
 from ism.app.web.period import Period
 from ism.app.web.series import read_series
@@ -17,6 +18,7 @@ _LABELS = {
     "requests_per_second": ("Requests", "1/s"),
     "cpu_percent": ("Processor", "%"),
     "memory_percent": ("Memory", "%"),
+    "disk_percent": ("Disk", "%"),
     "model.accuracy:fusion": ("Quality of the lists", "nDCG@10"),
 }
 _SOON_DAYS, _URGENT_DAYS = 30.0, 7.0
@@ -59,21 +61,33 @@ def _said(metric: str, found: dict[str, Any]) -> dict[str, Any]:
             "naive": found["naive_error"]}  # fmt: skip
 
 
-def forecast(asked: Asked) -> Panel:
-    """The last week and the next day of the first measurement whose forecast is worth showing."""
-    store = asked.application.store
-    made = OutlookWatch(store).latest()
-    shown = {metric: each for metric, each in made.get("forecasts", {}).items() if each["values"]}
-    metric = next((metric for metric in FORECAST if metric in shown), None)
-    if metric is None:
-        why = "; ".join(f"{_LABELS[name][0]}: {each['missing']}" for name, each in made.get("forecasts", {}).items())
-        empty = Empty("No forecast is better than the day before.", why) if why else _NOT_YET
-        return Panel("Forecast", (Column("at", "At", "time", "UTC"),), (), empty, topics=("metrics",), width=12)
-    return _drawn(asked, metric, shown[metric], datetime.fromisoformat(made["made_at"]))
+def forecast(metric: str, asked: Asked) -> Panel:
+    """The last week and the next day of a measurement; where its forecast is not worth showing, why."""
+    made = OutlookWatch(asked.application.store).latest()
+    found = made.get("forecasts", {}).get(metric)
+    if found and found["values"]:
+        return _drawn(asked, metric, found, datetime.fromisoformat(made["made_at"]))
+    remedy = "It is shown once it errs less than the value one day before."
+    empty = Empty(found["missing"], remedy) if found else _NOT_YET
+    columns = (Column("at", "At", "time", "UTC"),)
+    return Panel(_title(metric), columns, (), empty, topics=("metrics",), width=_width(metric))
+
+
+FORECASTS: dict[str, MakePanel] = {
+    f"forecast-{metric.partition('_')[0].partition('.')[0]}": partial(forecast, metric) for metric in FORECAST
+}
+
+
+def _title(metric: str) -> str:
+    return f"Forecast: {_LABELS[metric][0]}"
+
+
+def _width(metric: str) -> int:
+    return 12 if metric == FORECAST[0] else 6
 
 
 def _drawn(asked: Asked, metric: str, found: dict[str, Any], made_at: datetime) -> Panel:
-    label, unit = _LABELS[metric]
+    unit = _LABELS[metric][1]
     kind: Kind = "share" if unit == "%" else "number"
     scale, said = (0.01, "") if unit == "%" else (1.0, unit)
     start = made_at.replace(minute=0, second=0, microsecond=0)
@@ -85,7 +99,7 @@ def _drawn(asked: Asked, metric: str, found: dict[str, Any], made_at: datetime) 
     series = {"Measured": [*before, *[None] * len(ahead)], "Forecast": after["values"]}
     bands = {"Forecast": (after["low"], after["high"])}
     return Panel(
-        f"Forecast: {label}",
+        _title(metric),
         (Column("at", "At", "time", "UTC"), Column("values", "Forecast", kind, said),
          Column("low", "At least", kind, said), Column("high", "At most", kind, said)),
         [{"at": at, **{name: told[name][step] for name in told}} for step, at in enumerate(ahead)],
@@ -93,7 +107,7 @@ def _drawn(asked: Asked, metric: str, found: dict[str, Any], made_at: datetime) 
         chart=charts.lines([*past.at, *ahead], series, unit, (0, None), bands=bands),
         note="The band is the 90 % interval; the last week is drawn before it.",
         topics=("metrics",),
-        width=12,
+        width=_width(metric),
     )  # fmt: skip
 
 

@@ -232,7 +232,7 @@ PAGE = Page(
         "components": components,
         **LOAD,
         "outlook": ahead.outlook,
-        "forecast": ahead.forecast,
+        **ahead.FORECASTS,
         "changes": changes,
         "audit": audit,
         "backups": backups,
