@@ -64,6 +64,23 @@ def check_old_points_go(store: Store) -> None:
     expect("their hour stays", [p.mean for p in _read(store, NOW - timedelta(days=40), NOW, 3600)] == [7.0])
 
 
+def check_each_resolution_is_kept_for_its_days(store: Store) -> None:
+    """A minute for a day, five minutes for 30, hours and six hours for 400: to the second, and not longer."""
+    limits = {60: 1, 300: 30, 3600: 400, 21_600: 400}
+    start = (NOW - timedelta(days=500)).replace(hour=0)
+    store.monitoring.add_metrics([_point(start, 7.0)], start + timedelta(hours=7))
+
+    def kept(now: datetime) -> dict[int, bool]:
+        store.monitoring.add_metrics([], now)
+        return {each: bool(_read(store, start, start + timedelta(minutes=1), each)) for each in limits}
+
+    for days in sorted(set(limits.values())):
+        end = start + timedelta(days=days)
+        expect(f"{days} days keep it", kept(end) == {each: most >= days for each, most in limits.items()})
+        late = kept(end + timedelta(seconds=1))
+        expect(f"but no second more than {days}", late == {each: most > days for each, most in limits.items()})
+
+
 def check_names_by_prefix(store: Store) -> None:
     """Metrics are found by the beginning of their name, wildcards taken as they are."""
     store.monitoring.add_metrics([_point(NOW, 1.0, name) for name in ("model.a:x", "model_a:x", NAME)], NOW)
@@ -141,6 +158,7 @@ MONITORING_CHECKS: tuple[StoreCheck, ...] = (
     check_a_turn_may_be_repeated,
     check_points_of_several_processes_merge,
     check_old_points_go,
+    check_each_resolution_is_kept_for_its_days,
     check_names_by_prefix,
     check_one_open_alert_per_cause,
     check_alerts_change_until_they_are_resolved,
