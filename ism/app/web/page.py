@@ -36,10 +36,8 @@ class Asked:
     def address(self, path: str, **changes: str) -> str:
         """A page with the same period and filters, but for some; the empty text takes a filter away."""
         values = {**self.chosen, **changes}
-        if self.period.name:
-            values.setdefault("range", self.period.name)
-        else:
-            values |= {"from": self.period.start.isoformat(), "to": self.period.end.isoformat()}
+        if "range" not in values:
+            values |= self.period.given
         return f"{path}?{urlencode({name: value for name, value in values.items() if value})}"
 
 
@@ -63,6 +61,8 @@ class Page:
     Attributes:
         filters: what its panels can be cut by.
         timed: whether its panels look at a period.
+        whole: what is shown whatever the period: by panel on a page that is timed, under the empty text for a page that
+            is not.
         first: address and words of what one comes to do; empty where one comes to look.
     """
 
@@ -72,6 +72,7 @@ class Page:
     panels: Mapping[str, MakePanel]
     filters: Callable[[Asked], Sequence[Filter]] = lambda asked: ()
     timed: bool = True
+    whole: Mapping[str, str] = field(default_factory=dict)
     first: tuple[str, str] | tuple[()] = ()
 
     @property

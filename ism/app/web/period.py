@@ -34,6 +34,13 @@ class Period:
         return max(1, round(self.length / timedelta(hours=1)))
 
     @property
+    def given(self) -> dict[str, str]:
+        """As parameters of an address."""
+        if self.name:
+            return {"range": self.name}
+        return {"from": self.start.isoformat(), "to": self.end.isoformat()}
+
+    @property
     def label(self) -> str:
         """For people."""
         if self.name:

@@ -69,13 +69,13 @@ if (theme) {
   label();
 }
 
-// An export menu closes when the focus or a click goes elsewhere.
+// An export menu, or the form of a time range, closes when the focus or a click goes elsewhere.
 document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll(".export[open]")) if (!menu.contains(event.target)) menu.open = false;
+  for (const menu of document.querySelectorAll(".export[open], .between[open]")) if (!menu.contains(event.target)) menu.open = false;
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  const menu = document.querySelector(".export[open]");
+  const menu = document.querySelector(".export[open], .between[open]");
   if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
 });
 

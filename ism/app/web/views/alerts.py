@@ -157,4 +157,5 @@ PAGE = Page(
     "Alerts",
     "What is wrong, what to do about it, and when you are told.",
     {"open": open_alerts, "history": history, "rules": rules},
+    whole={"open": "all that are open now", "rules": "as they are set now"},
 )

@@ -15,6 +15,7 @@ from ism.domain.judgement import QuarantineState
 from ism.storage.trend_sql import Said
 
 _ROWS = 100
+_DECISIONS = 1000  # the latest
 _SHOWN = 160  # characters of a body
 _NOTHING_SAID = Empty(
     "Nobody has said anything in this time.",
@@ -115,9 +116,19 @@ def topics(asked: Asked) -> Panel:
     )  # fmt: skip
 
 
+_NOT_THEN = Empty("Feedback asked for no retraining in this time.", "Choose a longer time to see earlier decisions.")
+_NOT_ASKED = Empty(
+    "Feedback has not asked for a retraining yet.",
+    "A rule speaks above 100 matured events, 30 % negative ratings, or a fall of 0.10; Jobs lets you ask by hand.",
+    "/jobs",
+    "See jobs",
+)
+
+
 def triggers(asked: Asked) -> Panel:
     """What feedback led to."""
-    found = asked.application.feedback.loop.triggering.decisions(None, _ROWS)
+    every, period = asked.application.feedback.loop.triggering.decisions(None, _DECISIONS), asked.period
+    found = [each for each in every if period.start <= each.decided_at <= period.end]
     rows = [
         {"at": each.decided_at, "model": engine_label(each.model_name), "cause": each.cause.replace("_", " "),
          "decision": each.decision, "reason": each.reason}
@@ -128,8 +139,7 @@ def triggers(asked: Asked) -> Panel:
         (Column("at", "When", "time", "UTC"), Column("model", "Model"), Column("decision", "Decision", "state"),
          Column("cause", "Cause"), Column("reason", "Reason")),
         rows,
-        Empty("Feedback has not asked for a retraining yet.", "A rule speaks above 100 matured events, 30 % negative "
-              "ratings, or a fall of 0.10; Jobs lets you ask by hand.", "/jobs", "See jobs"),
+        _NOT_THEN if every else _NOT_ASKED,
         note="Every decision about retraining with the numbers that led to it, the latest first.",
         topics=("feedback", "jobs"),
         width=7,
@@ -226,4 +236,5 @@ PAGE = Page(
         "letters": letters,
     },
     filters,
+    whole={"quarantine": "all that were put there", "letters": "all that were sent"},
 )

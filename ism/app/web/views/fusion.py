@@ -11,7 +11,7 @@ from ism.app.web.page import Asked
 from ism.app.web.panel import ACTIONS, Action, Column, Empty, Panel, Row
 from ism.domain.errors import EngineError
 
-_STEPS = 500
+_STEPS = 5000  # the latest; what is older is not looked at
 
 
 def engines(asked: Asked) -> Panel:
@@ -68,7 +68,8 @@ def fusion(asked: Asked) -> Panel:
 
 def weights(asked: Asked) -> Panel:
     """How matured outcomes moved the adaptive weights."""
-    steps = asked.application.fusion.weight_history(_STEPS)
+    every, period = asked.application.fusion.weight_history(_STEPS), asked.period
+    steps = [step for step in every if period.start <= step.outcome.matured_at <= period.end]
     names = sorted({name for step in steps for name in step.weights})
     rows: list[dict[str, Any]] = [
         {"at": step.outcome.matured_at, **{name: step.weights.get(name) for name in names}, "loss": step.loss}
@@ -81,8 +82,9 @@ def weights(asked: Asked) -> Panel:
         (Column("at", "Matured", "time", "UTC"), *(Column(name, engine_label(name), "share") for name in names),
          Column("loss", "Log loss", "number", "nats")),
         rows,
-        Empty("No outcome has matured yet.", "Weights move when matches that were shown are accepted, delivered or "
-              "rejected. Rate a match to begin.", "/matches", "Try a match"),
+        Empty("No outcome matured in this time." if every else "No outcome has matured yet.",
+              "Weights move when matches that were shown are accepted, delivered or rejected. "
+              + ("Choose a longer time." if every else "Rate a match to begin."), "/matches", "Try a match"),
         chart=charts.lines(list(last), series, "%", (0, 1)) if rows else None,
         note="Fixed-share Hedge (Herbster and Warmuth, 1998): each matured outcome moves weight towards the engines "
         "that foresaw it. They answer only where an adaptive model is active.",

@@ -32,7 +32,7 @@ def heard(asked: Asked) -> Panel:
          Column("near", "Towards a retraining")),
         rows,
         Empty("There is no model.", "Look into the list of engines."),
-        note="Counted at once, whatever the time range; statements in quarantine are left out. A rating on Matches is "
+        note="Counted at once; statements in quarantine are left out. A rating on Matches is "
         "one of the fused lists, and outcomes are of them alone. Matches that were settled by it count towards a "
         "retraining of every engine that scored them. Quality follows when enough of them have matured.",
         topics=("feedback", "models"),

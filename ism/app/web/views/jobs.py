@@ -206,4 +206,5 @@ PAGE = Page(
     },
     filters,
     timed=False,
+    whole={"": f"The latest {_ROWS} jobs and searches, whenever they were."},
 )

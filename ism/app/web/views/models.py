@@ -166,13 +166,18 @@ def versions(asked: Asked) -> Panel:
     )  # fmt: skip
 
 
+_NOT_THEN = Empty("Nothing that serves was changed in this time.", "Choose a longer time to see earlier changes.")
+_NEVER = Empty("Nothing that serves was ever changed.", "Promotions, canaries and rollbacks are written down here.")
+
+
 def ledger(asked: Asked) -> Panel:
     """Every change of what serves."""
     numbers = {each.version_id: each.number for each in versions_of(asked)}
     store = asked.application.store.retraining
-    found = sorted(
-        (each for name in names(asked) for each in store.ledger(name)), key=lambda each: each.at, reverse=True
-    )
+    every = [each for name in names(asked) for each in store.ledger(name)]
+    period = asked.period
+    inside = (each for each in every if period.start <= each.at <= period.end)
+    found = sorted(inside, key=lambda each: each.at, reverse=True)
     rows = [
         {"at": each.at, "model": engine_label(each.model_name), "action": each.action.replace("_", " "),
          "before": _version(each.from_version, numbers), "after": _version(each.to_version, numbers),
@@ -184,7 +189,7 @@ def ledger(asked: Asked) -> Panel:
         (Column("at", "When", "time", "UTC"), Column("model", "Model"), Column("action", "What"),
          Column("before", "Before"), Column("after", "After"), Column("who", "Who"), Column("reason", "Why")),
         rows,
-        Empty("Nothing that serves was ever changed.", "Promotions, canaries and rollbacks are written down here."),
+        _NOT_THEN if every else _NEVER,
         topics=("models",),
         width=12,
         total=len(found),
@@ -192,8 +197,8 @@ def ledger(asked: Asked) -> Panel:
 
 
 def _looks(asked: Asked, name: str) -> list[GateLook]:
-    found = asked.application.store.retraining.looks(name)
-    return [look for look in found if asked.period.start <= look.at <= asked.period.end]
+    found, period = asked.application.store.retraining.looks(name), asked.period
+    return [look for look in found if period.start <= look.at <= period.end]
 
 
 def _better(look: GateLook) -> Mapping[str, Any]:
@@ -247,4 +252,15 @@ PAGE = Page(
         "drift": service.drift,
     },
     filters,
+    whole={
+        "serving": "what serves now",
+        "heard": "since each began to serve",
+        "measured": "the latest measurement",
+        "use": "the last hour",
+        "gate": "the latest look",
+        "versions": "all versions",
+        "engines": "as they are now",
+        "fusion": "as they are now",
+        "drift": "the last whole week",
+    },
 )

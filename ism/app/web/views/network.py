@@ -417,7 +417,7 @@ def _kept(make: MakePanel) -> MakePanel:
     @wraps(make)
     def panel(asked: Asked) -> Panel:
         market = asked.flows.current()
-        key = (id(asked.flows), market.generation, asked.period.name, *sorted(asked.chosen.items()))
+        key = (id(asked.flows), market.generation, *asked.period.given.items(), *sorted(asked.chosen.items()))
         found = made.get(key)
         if found is None:
             found = made[key] = make(asked)
@@ -441,4 +441,5 @@ PAGE = Page(
     },
     filters,
     timed=False,
+    whole={"": "All exchanges as they are known now."},
 )

@@ -189,4 +189,5 @@ PAGE = Page(
         "volume": feedback.volume,
     },
     first=("/matches", "Try a match"),
+    whole={"attention": "what waits now; of failed jobs those of this time"},
 )

@@ -238,4 +238,12 @@ PAGE = Page(
         "backups": backups,
         "settings": settings,
     },
+    whole={
+        "load": "this moment",
+        "components": "this moment",
+        "outlook": "the latest outlook, made from the last four weeks",
+        "forecast": "a week before it was made, and a day after",
+        "backups": "all that are kept",
+        "settings": "as they were at the start",
+    },
 )

@@ -57,6 +57,7 @@ _templates.env.filters |= {
     "cell": words.cell,
     "tone": words.tone,
     "iso": _iso,
+    "local": lambda time: f"{time.astimezone(UTC):%Y-%m-%dT%H:%M}",
     "clock": lambda time: f"{time.astimezone(UTC):%H:%M:%S}",
     "compact": lambda value: orjson.dumps(value).decode(),
     "sparkline": sparkline,
