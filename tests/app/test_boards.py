@@ -18,7 +18,8 @@ from ism.app.web.views import PAGES
 from ism.app.wiring import Application, open_application
 from ism.domain.market import Company, Exchange
 from ism.domain.retraining import RetrainingJob
-from ism.retraining.opening import training_log
+from ism.retraining.opening import registry_of, training_log
+from ism.retraining.registry import Lineage
 from ism.settings import Settings
 from ism.tuning.folder import LOG, STATUS, make_folder
 
@@ -227,6 +228,43 @@ def test_a_job_is_asked_for_cancelled_and_asked_for_again(client: TestClient, ap
     text = client.get("/jobs?job=j1").text
     assert "Requested." in text
     assert client.get("/jobs?job=unknown").status_code == 200
+
+
+def test_a_job_tells_how_far_its_step_is(client: TestClient, application: Application) -> None:
+    store, now = application.store.retraining, datetime.now(UTC)
+    store.add_job(RetrainingJob("j1", "matching", "manual", {"retraining_type": "full"}, "REQUESTED", now))
+    claim = store.claim("j1", "worker", now, now + timedelta(minutes=5))
+    for state in ("SNAPSHOTTED", "VALIDATED", "TUNING"):
+        claim = store.move(claim, state, reason="for the test")
+    store.renew(claim, now + timedelta(minutes=5), {"step": "fitting", "progress": 0.1})
+    [row] = client.get("/panels/jobs/retraining.json").json()["rows"]
+    assert row["state"] == "Tuning: fitting, 10%"
+
+
+def test_what_a_search_found_is_trained_with_when_asked(client: TestClient, application: Application) -> None:
+    home = application.settings.data_dir / "tuning"
+    for name in ("s1", "job-j1-1"):
+        make_folder(home, lambda path: {"config": SEARCH}, name).end("completed")
+    assert client.get("/jobs").text.count('action="/act/searches/s1"') == 1
+    assert 'action="/act/searches/job-j1-1"' not in client.get("/jobs").text
+    assert client.post("/act/searches/s1", data={"decision": "train"}).status_code == 303
+    [job] = application.store.retraining.jobs()
+    assert job.config == {"retraining_type": "optimization", "optimization_id": "s1"}
+    assert client.post("/act/searches/unknown", data={"decision": "train"}).status_code == 404
+
+
+def test_the_first_model_can_be_taken_back_on_the_page(
+    client: TestClient, application: Application, tmp_path: Path
+) -> None:
+    trained = tmp_path / "trained"
+    trained.mkdir()
+    (trained / "engine.json").write_text("{}", encoding="utf-8")
+    registry = registry_of(application.store, application.settings)
+    lineage = Lineage("c" * 64, "0.1.0", {}, 0, gate="PASS")
+    registry.promote(registry.register("matching", trained, lineage), "ada", "first")
+    assert "Let the engine as fitted at the start answer again?" in client.get("/models").text
+    assert client.post("/act/models/matching", data={"reason": "complaints"}).status_code == 303
+    assert registry.deployment("matching").champion is None
 
 
 def test_a_rollback_without_a_champion_before_changes_nothing(client: TestClient) -> None:

@@ -92,7 +92,8 @@ def move(action: str, model: str, wanted: Json, data_dir: Path | None, as_json: 
     if as_json:
         print_json(found)
     else:
-        out().print(f"Version {found['champion']} of {model} serves now.", markup=False)
+        which = f"Version {found['champion']}" if found["champion"] else "The engine that every start fits"
+        out().print(f"{which} of {model} serves now.", markup=False)
 
 
 def _tell_models(models: list[Json], as_json: bool) -> None:

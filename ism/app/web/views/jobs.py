@@ -12,7 +12,7 @@ from ism.app.web.panel import ACTIONS, LINKS, Action, Column, Empty, Panel, Row
 from ism.app.web.views import searches
 from ism.app.web.words import duration
 from ism.domain.errors import NotFoundError
-from ism.domain.retraining import ENDED, RetrainingJob
+from ism.domain.retraining import ENDED, PROGRESS, RetrainingJob
 from ism.engines import catalog
 from ism.retraining.opening import training_log
 from ism.tuning.folder import LOG
@@ -34,7 +34,7 @@ def retraining(asked: Asked) -> Panel:
         {
             "created_at": job.created_at, "model": engine_label(job.model_name), "trigger": job.trigger_type,
             "type": str(job.config.get("retraining_type", "full")).replace("_", " "), "status": job.status,
-            "state": job.state.replace("_", " ").capitalize(), "beat": heartbeat(job, now, lease),
+            "state": _step(job), "beat": heartbeat(job, now, lease),
             "took": _took(job),
             "error": job.error_message, ACTIONS: _actions(job) if asked.may_write else (),
             LINKS: {"model": asked.address("/jobs", job=job.job_id) + "#panel-history"},
@@ -53,6 +53,12 @@ def retraining(asked: Asked) -> Panel:
         topics=("jobs",),
         width=12,
     )  # fmt: skip
+
+
+def _step(job: RetrainingJob) -> str:
+    """Where a job stands, and how far what runs there is."""
+    at, told = job.state.replace("_", " ").capitalize(), job.detail.get(PROGRESS)
+    return at if told is None or job.state in ENDED else f"{at}: {told['step']}, {told['progress']:.0%}"
 
 
 def _took(job: RetrainingJob) -> float | None:

@@ -11,10 +11,11 @@ from ism.app.web.page import Asked, Filter, Page
 from ism.app.web.panel import ACTIONS, LINKS, Action, Column, Empty, Panel, Row
 from ism.app.web.views import fusion, heard
 from ism.app.web.views import quality as service
-from ism.domain.retraining import GateLook, ModelVersion
+from ism.domain.retraining import Deployment, GateLook, ModelVersion
 from ism.engines import catalog
 
 _ROWS = 200
+_FITTED = "as fitted at the start"
 _NO_VERSION = Empty(
     "No version has been trained yet.",
     "The engines answer as they were fitted at the start. Ask for a retraining to get a version that was judged.",
@@ -46,10 +47,10 @@ def serving(asked: Asked) -> Panel:
         challenger = _version(now.challenger, numbers)
         rows.append(
             {
-                "model": engine_label(name), "serves": _version(now.champion, numbers) or "as fitted at the start",
-                "previous": _version(now.previous, numbers), "challenger": challenger and f"{challenger}, {now.mode}",
+                "model": engine_label(name), "serves": _version(now.champion, numbers) or _FITTED,
+                "previous": _before(now, numbers), "challenger": challenger and f"{challenger}, {now.mode}",
                 "share": now.share if now.challenger else None,
-                ACTIONS: [_rollback(name, now.previous, numbers)] if asked.may_manage and now.previous else (),
+                ACTIONS: [_rollback(name, now, numbers)] if asked.may_manage and _before(now, numbers) else (),
                 LINKS: {"model": asked.address("/models", model=name)},
             }
         )  # fmt: skip
@@ -59,7 +60,7 @@ def serving(asked: Asked) -> Panel:
          Column("challenger", "Challenger"), Column("share", "Canary share", "share")),
         rows,
         _NO_VERSION,
-        note="A rollback returns to the champion before at once; nothing is trained.",
+        note="A rollback returns at once to what served before; nothing is trained.",
         topics=("models",),
         width=12,
     )  # fmt: skip
@@ -69,8 +70,17 @@ def _version(identifier: str | None, numbers: Mapping[str, int]) -> str | None:
     return f"version {numbers[identifier]}" if identifier and identifier in numbers else None
 
 
-def _rollback(name: str, previous: str, numbers: Mapping[str, int]) -> Action:
-    question = f"Let {_version(previous, numbers) or 'the version before'} of {engine_label(name)} answer again?"
+def _before(now: Deployment, numbers: Mapping[str, int]) -> str | None:
+    """What a rollback returns to; None where nothing was ever promoted."""
+    if now.previous is not None:
+        return _version(now.previous, numbers) or "the version before"
+    return None if now.champion is None else _FITTED
+
+
+def _rollback(name: str, now: Deployment, numbers: Mapping[str, int]) -> Action:
+    before = _before(now, numbers)
+    which = f"the engine {_FITTED}" if before == _FITTED else f"{before} of {engine_label(name)}"
+    question = f"Let {which} answer again?"
     return Action("Roll back", f"/act/models/{name}", question, reason=True)
 
 

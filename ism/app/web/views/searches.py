@@ -12,7 +12,8 @@ from ism.app.web import charts
 from ism.app.web.page import Asked
 from ism.app.web.panel import ACTIONS, LINKS, Action, Column, Empty, Panel, Row
 from ism.app.web.words import duration
-from ism.tuning.folder import ENDED, NOTHING, OptimizationFolder, folders
+from ism.engines import catalog
+from ism.tuning.folder import ENDED, NOTHING, OF_A_JOB, OptimizationFolder, folders
 
 FOLDER = "tuning"  # of the data folder
 _ROWS = 200
@@ -73,6 +74,9 @@ def _search_actions(search: Mapping[str, Any]) -> list[Action]:
         return [Action("Cancel", f"/act/searches/{search['optimization_id']}", question, values={"decision": "cancel"})]
     if search["status"] in {"failed", "cancelled"}:
         return [Action("Retry", f"/act/searches/{search['optimization_id']}", values={"decision": "retry"})]
+    if search["model_name"] in catalog.names() and not search["optimization_id"].startswith(OF_A_JOB):
+        question = "Train with the best parameters? The model serves only after it passed the gate and its canary."
+        return [Action("Train", f"/act/searches/{search['optimization_id']}", question, values={"decision": "train"})]
     return []
 
 

@@ -57,12 +57,15 @@ async def letter(letter_id: str, request: Request) -> Response:
 
 @router.post("/searches/{search}", dependencies=_MAY_WRITE)
 async def search(search: str, request: Request) -> Response:
-    """Cancel a search, or begin it again."""
+    """Cancel a search, begin it again, or train with what it found."""
     form = await read_texts(request)
     application = get_application(request)
     if form.get("decision") == "cancel":
         said = "The search ends; what it found stays."
         return await done(request, lambda: application.tuning.cancel(search), "/jobs", said)
+    if form.get("decision") == "train":
+        train = partial(_train_with, application, search)
+        return await done(request, train, "/jobs", "The job is stored.")
     return await done(request, lambda: application.tuning.begin_again(search), "/jobs", "The search begins again.")
 
 
@@ -131,6 +134,12 @@ async def matcher(request: Request) -> Response:
         application.matcher.refresh()
 
     return await done(request, load, "/system", "Market and engines are loaded.")
+
+
+def _train_with(application: Application, search: str) -> object:
+    model = application.tuning.optimizer.get_config(search).model_name
+    config = {"retraining_type": "optimization", "optimization_id": search}
+    return application.retraining.pipeline.request(model, "manual", config)
 
 
 def _cancel_job(application: Application, job: str) -> object:
