@@ -76,6 +76,11 @@ class Matcher(Protocol):
 MakeMatcher = Callable[[Store, "TextEncoder", Path, Settings], Matcher]
 
 
+def unsupervised(name: str) -> None:
+    """Refuse to begin a component again where nobody tends any."""
+    raise ConflictError(f"{name}: no supervisor tends it here. Start the system with `ism serve`.")
+
+
 class Application:
     """Everything that runs in one process; threads may share it.
 
@@ -91,6 +96,7 @@ class Application:
         feedback: takes in what happened after a match.
         when_warm: called after `try_warm_up` has made everything ready.
         supervised: states of what a supervisor tends, as `components` tells them.
+        restart: has it begin a component again; errors as in `Supervisor.restart`.
         lead: whether this process does what must happen once in the background; see `begin`.
     """
 
@@ -124,6 +130,7 @@ class Application:
         self._parts_lock = threading.RLock()  # retraining makes the search that it uses
         self.when_warm: Callable[[], object] = lambda: None
         self.supervised: Callable[[], dict[str, dict[str, Any]]] = dict
+        self.restart: Callable[[str], object] = unsupervised
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:

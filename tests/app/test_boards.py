@@ -1,7 +1,8 @@
 """Pages of panels over HTTP: each panel in three forms, bad addresses, and who may do what."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -265,6 +266,26 @@ def test_the_first_model_can_be_taken_back_on_the_page(
     assert "Let the engine as fitted at the start answer again?" in client.get("/models").text
     assert client.post("/act/models/matching", data={"reason": "complaints"}).status_code == 303
     assert registry.deployment("matching").champion is None
+
+
+def test_components_begin_again_and_a_backup_is_made_when_asked(client: TestClient, application: Application) -> None:
+    def until(done: Callable[[], bool]) -> None:
+        ends = time.monotonic() + 20
+        while not done() and time.monotonic() < ends:
+            time.sleep(0.05)
+        assert done()
+
+    until(lambda: 'action="/act/components/feedback"' in client.get("/system").text)
+    text = client.get("/system").text
+    assert 'action="/act/components/store"' not in text  # nobody tends it
+    assert client.post("/act/components/store").status_code == 404
+    assert client.post("/act/components/feedback").status_code == 303
+    until(lambda: application.components()["feedback"]["restarts"] == 1)
+    assert 'action="/act/backups"' in text
+    assert client.post("/act/backups").status_code == 303
+    [made] = application.backups.list()
+    assert made.rows > 0
+    assert "component.restart" in [entry.action for entry in application.store.audit.entries()]
 
 
 def test_a_rollback_without_a_champion_before_changes_nothing(client: TestClient) -> None:

@@ -10,7 +10,7 @@ from orchestrator_fakes import Fake, World, chain, failure
 from ism.app.orchestrator.component import aside
 from ism.app.orchestrator.config import ProductionConfig
 from ism.app.orchestrator.supervisor import Supervisor
-from ism.domain.errors import ConfigurationError, EngineError, StorageUnavailableError
+from ism.domain.errors import ConfigurationError, ConflictError, EngineError, NotFoundError, StorageUnavailableError
 
 
 def run(coroutine):
@@ -52,6 +52,35 @@ def test_a_check_tries_and_comes_again_after_the_interval():
         await world.turns([1])
         assert world.fakes["x"].checks == first + 1
         assert world.supervisor.report()["x"]["detail"] == "x was tried."
+
+    run(play())
+
+
+def test_who_is_asked_to_begins_again_with_what_rests_on_it():
+    world = World(chain)
+
+    async def play():
+        await world.turns([0] * 5)
+        world.log.clear()
+        world.supervisor.restart("b")
+        await world.turns([0, 0, 0])
+        assert world.log == ["stop c", "stop b", "start b", "start c"]
+        assert set(world.states().values()) == {"ok"}
+        told = world.supervisor.report()["b"]
+        assert (told["restarts"], told["failures"]) == (1, 0)
+        world.fakes["b"].broken = failure()
+        await world.turns([10])
+        world.fakes["b"].broken = None
+        world.log.clear()
+        world.supervisor.restart("b")  # it rests: nobody need wait for that
+        await world.turns([0])
+        assert world.log == ["start b"]
+        with pytest.raises(NotFoundError):
+            world.supervisor.restart("d")
+        world.config = ProductionConfig(health_check_interval=10, feedback_enabled=False)
+        await world.turns([0])
+        with pytest.raises(ConflictError, match="switched off"):
+            world.supervisor.restart("b")
 
     run(play())
 

@@ -20,7 +20,7 @@ from ism.app.orchestrator.config import ProductionConfig
 from ism.app.orchestrator.parts import parts_of
 from ism.app.orchestrator.supervisor import WORKS, Supervisor
 from ism.app.orchestrator.versions import ConfigVersions
-from ism.app.wiring import Application, open_application
+from ism.app.wiring import Application, open_application, unsupervised
 from ism.domain.errors import IsmError, StorageUnavailableError
 from ism.domain.production import ConfigVersion
 from ism.settings import Settings
@@ -103,7 +103,7 @@ class ProductionOrchestrator:
         application = await asyncio.to_thread(lambda: self.application)
         more = {} if self._policy is None else {"policy": self._policy}
         self._supervisor = Supervisor(self._make(application), lambda: self._config, clock=self._clock, **more)
-        application.supervised = self._states
+        application.supervised, application.restart = self._states, self._supervisor.restart
         await asyncio.to_thread(application.begin)
         self._started = datetime.now(UTC)
         self._task = asyncio.create_task(self._run(self._supervisor), name="supervisor")
@@ -127,7 +127,7 @@ class ProductionOrchestrator:
                 await task
             await supervisor.end(limit_s)
             await asyncio.to_thread(self.application.end)
-            self.application.supervised = dict
+            self.application.supervised, self.application.restart = dict, unsupervised
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:

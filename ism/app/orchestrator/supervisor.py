@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ism.app.orchestrator.breaker import Breaker, RestartPolicy
 from ism.app.orchestrator.component import Component, Health
 from ism.app.orchestrator.config import ProductionConfig
-from ism.domain.errors import ConfigurationError, IsmError, StorageUnavailableError
+from ism.domain.errors import ConfigurationError, ConflictError, IsmError, NotFoundError, StorageUnavailableError
 
 State = Literal["stopped", "disabled", "waiting", "starting", "ok", "degraded", "restarting", "down"]
 WORKS = frozenset({"ok", "degraded"})
@@ -37,6 +37,7 @@ class _Tended:
     check_at: float = 0.0
     attempt_at: float = 0.0
     silent: bool = False  # the last check was not answered in time
+    asked: bool = False  # somebody wants it begun again
     failures: int = 0
     restarts: int = 0
     last_error: str | None = None
@@ -97,6 +98,9 @@ class Supervisor:
         """Obey the configuration, check what is due, end what failed, start what may start."""
         config, now = self.config(), self.clock()
         await self._obey(config)
+        for each in self._tended.values():
+            if each.asked:
+                await self._begin_again(each)
         due = [each for each in self._tended.values() if each.up and each.check_at <= now]
         found = await asyncio.gather(*(self._check(each, config) for each in due))
         for each, failure in zip(due, found, strict=True):
@@ -104,6 +108,20 @@ class Supervisor:
                 await self._take_down(each, failure)
         may = [each for each in self._tended.values() if self._may_start(each, config)]
         await asyncio.gather(*(self._start(each, config) for each in may))
+
+    def restart(self, name: str) -> None:
+        """Have a component ended and begun again in the next turn, with what needs it; at once, also where it rests.
+
+        Raises:
+            NotFoundError: there is none of that name.
+            ConflictError: it is switched off.
+        """
+        if name not in self._tended:
+            raise NotFoundError("component", name)
+        if self._tended[name].state == "disabled":
+            raise ConflictError(f"{name}: it is switched off. Switch it on instead.")
+        self._tended[name].asked = True
+        self.wake()
 
     def wake(self) -> None:
         """Begin the next turn now."""
@@ -159,6 +177,15 @@ class Supervisor:
             elif each.up and each.used != _used(each.component, config):
                 _log.info("%s begins again with another configuration.", each.name)
                 await self._end_with_dependents(each)
+
+    async def _begin_again(self, each: _Tended) -> None:
+        each.asked = False
+        if each.state == "disabled":
+            return
+        _log.info("%s is begun again on request.", each.name)
+        if each.up:
+            await self._end_with_dependents(each)
+        each.state, each.attempt_at = "restarting", self.clock()
 
     async def _check(self, each: _Tended, config: ProductionConfig) -> Exception | None:
         """Set the state from a check; the error where it failed."""

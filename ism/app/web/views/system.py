@@ -50,10 +50,11 @@ def load(asked: Asked) -> Panel:
 
 def components(asked: Asked) -> Panel:
     """Every part and how it is."""
+    supervised = asked.application.supervised()
     rows: list[Row] = [
         {"name": name.replace("engine:", "engine ").replace("_", " "), "state": state["state"],
          "restarts": state.get("restarts"), "detail": state["detail"],
-         ACTIONS: _again(name, state["state"]) if asked.may_manage else ()}
+         ACTIONS: _again(name, state["state"], name in supervised) if asked.may_manage else ()}
         for name, state in asked.application.components().items()
     ]  # fmt: skip
     return Panel(
@@ -72,11 +73,17 @@ def components(asked: Asked) -> Panel:
     )
 
 
-def _again(name: str, state: str) -> list[Action]:
-    if name not in {"matcher", "market"} or state == "starting":
+def _again(name: str, state: str, supervised: bool) -> list[Action]:
+    if state in {"starting", "disabled"}:
         return []
-    question = "Load market and engines again? Answers wait for it as long as it takes."
-    return [Action("Load again", "/act/components/matcher", question)]
+    if name in {"matcher", "market"}:
+        question = "Load market and engines again? Answers wait for it as long as it takes."
+        return [Action("Load again", "/act/components/matcher", question)]
+    found = [Action("Back up now", "/act/backups")] if name == "backup" else []
+    if supervised:
+        question = f"End and begin {name} again, with what needs it? What it was doing goes on where it stood."
+        found.append(Action("Restart", f"/act/components/{name}", question))
+    return found
 
 
 def settings(asked: Asked) -> Panel:

@@ -16,6 +16,7 @@ from ism.app.http.access import ADMINS, MAY_MANAGE, WRITERS, get_application, ge
 from ism.app.http.problems import RefusalError, of_error
 from ism.app.http.routes.pages.rendering import read_form, render
 from ism.app.wiring import Application
+from ism.domain.audit import Act
 from ism.domain.errors import IsmError
 
 router = APIRouter(include_in_schema=False, prefix="/act")
@@ -134,6 +135,25 @@ async def matcher(request: Request) -> Response:
         application.matcher.refresh()
 
     return await done(request, load, "/system", "Market and engines are loaded.")
+
+
+@router.post("/components/{name}", dependencies=MAY_MANAGE)
+async def component(name: str, request: Request) -> Response:
+    """Have a component begun again."""
+    application, who = get_application(request), get_caller(request).name
+
+    def again() -> None:
+        application.restart(name)
+        application.store.audit.append(Act(who, "component.restart", name))
+
+    return await done(request, again, "/system", f"{name} is begun again.")
+
+
+@router.post("/backups", dependencies=MAY_MANAGE)
+async def back_up(request: Request) -> Response:
+    """Make a backup now."""
+    make = partial(get_application(request).backups.create, get_caller(request).name)
+    return await done(request, make, "/system", "The backup is made, and was checked by restoring it.")
 
 
 def _train_with(application: Application, search: str) -> object:
