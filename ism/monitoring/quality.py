@@ -192,8 +192,13 @@ class QualityMeter:
         }
 
     def _relative(self, model: str, accuracy: float | None) -> float | None:
-        """Accuracy as a share of what was measured when its champion was promoted; None where either is unknown."""
-        promoted = [entry.at for entry in self._store.retraining.ledger(model) if entry.action == "promote"]
+        """Accuracy as a share of what was measured when its champion was promoted; None where either is unknown.
+
+        The champion is the one that answers now: after a rollback that is not the one promoted last.
+        """
+        champion = self._store.retraining.deployment(model).champion
+        ledger = self._store.retraining.ledger(model)
+        promoted = [entry.at for entry in ledger if entry.action == "promote" and entry.to_version == champion]
         if accuracy is None or not promoted:
             return None
         at = max(promoted)

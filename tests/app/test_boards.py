@@ -72,6 +72,17 @@ def test_unknown_panels_pages_and_periods_of_panels_are_problems(client: TestCli
     assert bad.json()["errors"][0]["field"] == "range"
 
 
+def test_links_of_a_panel_that_was_made_before_keep_the_period_that_is_asked_for(
+    client: TestClient, application: Application
+) -> None:
+    ends = [Company("a", "Plant", "35.11", "DK", 55.0, 11.0), Company("b", "Works", "23.51", "DE", 54.0, 10.0)]
+    application.store.bulk_upsert([*ends, Exchange("one", "a", "b", "coal fly ash", status="operating")])
+    for month in ("01", "03"):
+        text = client.get(f"/panels/network/links?from=2026-{month}-01&to=2026-{month}-20").text
+        assert f"from=2026-{month}-01T" in text
+        assert f"to=2026-{month}-20T" in text
+
+
 def test_filters_cut_every_panel_of_the_network_alike(client: TestClient, application: Application) -> None:
     application.store.bulk_upsert(
         [

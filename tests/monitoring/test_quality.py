@@ -99,17 +99,40 @@ def test_it_is_measured_once_an_hour(desk):
     assert len(desk.store.monitoring.metrics(["model.n:matching"], since, NOW, 60)) == 2
 
 
+def add_version(store, number, at):
+    values = (f"v{number}", "matching", number, "0" * 64, {}, "0" * 64, "1", {}, 0, None, None, "PASS", {}, at)
+    return store.retraining.add_version(ModelVersion(*values)).version_id
+
+
+def deploy(store, generation, action, before, after, at):
+    entry = LedgerEntry("matching", generation, action, before, after, "somebody", "better", at)
+    store.retraining.deploy(entry, Deployment("matching", generation, after, before))
+
+
 def test_quality_is_told_as_a_share_of_that_at_promotion(desk):
     labels = judged(desk, 40, second=40)
     store, at = desk.store, NOW - timedelta(days=3)
-    version = store.retraining.add_version(
-        ModelVersion("v1", "matching", 1, "0" * 64, {}, "0" * 64, "1", {}, 0, None, None, "PASS", {}, at)
-    )
-    entry = LedgerEntry("matching", 1, "promote", None, version.version_id, "somebody", "better", at)
-    store.retraining.deploy(entry, Deployment("matching", 1, version.version_id))
+    deploy(store, 1, "promote", None, add_version(store, 1, at), at)
     assert model_quality(labels, "matching").accuracy is not None
     meter = QualityMeter(store, FeedbackRules(), ["matching"])
     assert "model.relative_quality:matching" not in {point.name for point in meter.measure(NOW)}
     store.monitoring.add_metrics(points({"model.accuracy:matching": 0.9}, at), at + timedelta(hours=2))
     found = {point.name: point.mean for point in meter.measure(NOW)}
     assert found["model.relative_quality:matching"] == pytest.approx(found["model.accuracy:matching"] / 0.9)
+
+
+def test_after_a_rollback_quality_is_told_against_the_version_that_answers_again(desk):
+    judged(desk, 40, second=40)
+    store, days = desk.store, timedelta(days=1)
+    for number, (ago, accuracy) in enumerate([(20, 0.9), (10, 0.5)], 1):
+        at = NOW - ago * days
+        deploy(store, number, "promote", f"v{number - 1}" if number > 1 else None, add_version(store, number, at), at)
+        store.monitoring.add_metrics(points({"model.accuracy:matching": accuracy}, at), at + timedelta(hours=2))
+
+    def against():
+        found = {point.name: point.mean for point in QualityMeter(store, FeedbackRules(), ["matching"]).measure(NOW)}
+        return found["model.accuracy:matching"] / found["model.relative_quality:matching"]
+
+    assert against() == pytest.approx(0.5)
+    deploy(store, 3, "rollback", "v2", "v1", NOW - days)
+    assert against() == pytest.approx(0.9)

@@ -411,13 +411,13 @@ def _bounds(intervals: Sequence[Interval | None]) -> dict[str, Any]:
 
 
 def _kept(make: MakePanel) -> MakePanel:
-    """The same panel, made once for a market and its filters: many people look at few of them."""
+    """The same panel, made once for a market, its filters and the period: many people look at few of them."""
     made: OrderedDict[tuple[object, ...], Panel] = OrderedDict()
 
     @wraps(make)
     def panel(asked: Asked) -> Panel:
         market = asked.flows.current()
-        key = (id(asked.flows), market.generation, *asked.period.given.items(), *sorted(asked.chosen.items()))
+        key = (id(asked.flows), market.generation, asked.address(PATH))  # links in a panel carry filters and period
         found = made.get(key)
         if found is None:
             found = made[key] = make(asked)
