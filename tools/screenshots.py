@@ -97,7 +97,7 @@ def take(page: Page, url: str, name: str, target: Path) -> None:
         page.wait_for_function(drawn)
         page.wait_for_selector("[data-live][data-state=live]")
     page.wait_for_timeout(900)
-    picture = Image.open(io.BytesIO(page.screenshot()))
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
     picture.quantize(COLOURS).save(target, optimize=True)
     print(f"{target.name}: {target.stat().st_size // 1024} KiB", flush=True)
 

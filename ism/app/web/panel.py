@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-Kind = Literal["text", "number", "share", "time", "age", "seconds", "bytes", "state", "code"]
+Kind = Literal["text", "number", "share", "time", "age", "seconds", "bytes", "state", "code", "list"]
 Row = Mapping[str, Any]
 ACTIONS, LINKS = "_actions", "_links"  # keys of a row that are no columns
 

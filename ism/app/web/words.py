@@ -15,7 +15,7 @@ _STEPS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
 _GOOD = frozenset(
     {"ok", "healthy", "completed", "active", "serving", "pass", "baked", "promoted", "released", "ready", "steady"}
 )
-_BAD = frozenset({"down", "critical", "failed", "rejected", "rolled back", "fail", "error", "lost"})
+_BAD = frozenset({"down", "critical", "failed", "reject", "rejected", "rolled back", "fail", "error", "lost"})
 _WARN = frozenset(
     {"warning", "notice", "degraded", "starting", "hold", "held", "deferred", "stale", "open", "refused", "drifted"}
 )

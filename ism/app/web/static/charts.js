@@ -45,8 +45,9 @@
   const shapes = ["solid", "dashed", "dotted", "solid", "dashed"];
   const marks = ["circle", "rect", "triangle", "diamond", "roundRect"];
 
-  const overTime = (chart, c, wide) => {
+  const overTime = (chart, c, wide, box) => {
     const many = chart.series.length > 1;
+    const told = chart.series.reduce((sum, each) => sum + 42 + 7 * each.name.length, 0); // pixels of the legend, were it one line
     const stacked = chart.kind === "columns";
     const series = chart.series.flatMap((each, index) => {
       const tint = c.series[index % c.series.length];
@@ -76,7 +77,7 @@
     });
     return {
       legend: many ? { ...legend(c), data: chart.series.map((each) => each.name) } : undefined,
-      grid: { left: 4, right: 12, top: many ? 40 : 14, bottom: 2, containLabel: true },
+      grid: { left: 4, right: 12, top: many ? 16 + 24 * Math.ceil(told / box.clientWidth) : 14, bottom: 2, containLabel: true },
       xAxis: axis(c, { type: "time", splitLine: { show: false }, splitNumber: wide ? 8 : 4, axisLabel: { ...text(c), hideOverlap: true, formatter: days } }),
       yAxis: axis(c, { type: "value", min: chart.min ?? undefined, max: chart.max ?? undefined, axisLine: { show: false }, scale: !stacked && chart.min === null, minInterval: stacked ? 1 : undefined, splitNumber: 5, axisLabel: { ...text(c), formatter: (value) => short(value, chart.unit) } }),
       tooltip: tooltip(c, {

@@ -143,6 +143,7 @@ def triggers(asked: Asked) -> Panel:
         note="Every decision about retraining with the numbers that led to it, the latest first.",
         topics=("feedback", "jobs"),
         width=7,
+        cards=True,
     )  # fmt: skip
 
 

@@ -98,9 +98,9 @@ def _use(model: str) -> Action:
     return Action("Use", "/act/fusion", question, reason=True, values={"model": model})
 
 
-def _figures(metrics: Mapping[str, Any]) -> str:
+def _figures(metrics: Mapping[str, Any]) -> str | None:
     plain = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
-    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in plain.items())
+    return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in plain.items()) or None
 
 
 def _value(value: Any) -> str:

@@ -37,6 +37,7 @@ def heard(asked: Asked) -> Panel:
         "retraining of every engine that scored them. Quality follows when enough of them have matured.",
         topics=("feedback", "models"),
         width=12,
+        cards=True,
     )  # fmt: skip
 
 

@@ -120,6 +120,7 @@ def history(asked: Asked) -> Panel:
         _NO_JOB,
         topics=("jobs",),
         width=8,
+        cards=True,
     )  # fmt: skip
 
 

@@ -172,6 +172,7 @@ def versions(asked: Asked) -> Panel:
         note="Snapshot and artifact are the beginnings of SHA-256 digests.",
         topics=("models",),
         width=12,
+        cards=True,
         total=len(found),
     )  # fmt: skip
 
@@ -202,6 +203,7 @@ def ledger(asked: Asked) -> Panel:
         _NOT_THEN if every else _NEVER,
         topics=("models",),
         width=12,
+        cards=True,
         total=len(found),
     )  # fmt: skip
 

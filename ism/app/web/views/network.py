@@ -140,12 +140,12 @@ def geography(asked: Asked) -> Panel:
         "Where it happens",
         (
             Column("company", "Company"),
-            Column("country", "Country"),
+            Column("country", "Country", "code"),
             Column("sector", "NACE", "code"),
             Column("amount", "Amount", "number", _MEASURES[measure]),
-            Column("gives", "Gives to", "text", _MEASURES[measure]),
             Column("latitude", "Latitude", "number", "°"),
             Column("longitude", "Longitude", "number", "°"),
+            Column("gives", "Gives to", "list", _MEASURES[measure]),
         ),
         rows,
         _EMPTY,
@@ -155,6 +155,7 @@ def geography(asked: Asked) -> Panel:
         + "Sites that lie close together are drawn as one; zoom in to part them. Outline: Natural Earth.",
         topics=("market",),
         width=8,
+        cards=True,
     )
 
 
@@ -198,6 +199,7 @@ def web(asked: Asked) -> Panel:
         "Choose a company to see only its exchanges.",
         topics=("market",),
         width=12,
+        cards=True,
     )
 
 

@@ -84,6 +84,7 @@ def measured(asked: Asked) -> Panel:
         "share of the labelled recommendations that the model scored.",
         topics=("metrics",),
         width=12,
+        cards=True,
     )  # fmt: skip
 
 
@@ -98,6 +99,7 @@ def use(asked: Asked) -> Panel:
         note="p95: one answer in twenty took longer.",
         topics=("metrics",),
         width=12,
+        cards=True,
     )  # fmt: skip
 
 
@@ -177,4 +179,5 @@ def drift(asked: Asked) -> Panel:
         "(Benjamini and Hochberg). Without drift at most one month in twenty raises a false alarm.",
         topics=("metrics",),
         width=12,
+        cards=True,
     )  # fmt: skip

@@ -106,6 +106,7 @@ def settings(asked: Asked) -> Panel:
         Empty("There are no settings.", "Look into .env.example."),
         note="Read from the environment and .env at the start; secrets are never shown.",
         width=12,
+        cards=True,
     )  # fmt: skip
 
 
@@ -161,6 +162,7 @@ def changes(asked: Asked) -> Panel:
               "and keys are listed here. Choose a longer time."),
         topics=("models", "feedback"),
         width=12,
+        cards=True,
         total=len(inside),
     )  # fmt: skip
 
@@ -169,7 +171,8 @@ def audit(asked: Asked) -> Panel:
     """The audit log of the period, for those who may read it."""
     found = _audited(asked) if asked.may_manage else []
     rows: list[Row] = [
-        {"number": each.number, "at": each.at, "who": each.actor or None, "what": each.action, "target": each.target,
+        {"number": each.number, "at": each.at, "who": each.actor or None, "what": each.action,
+         "target": each.target or None,
          "detail": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in each.details.items()) or None}
         for each in found
     ]  # fmt: skip
