@@ -1,4 +1,4 @@
-"""Take the pictures in docs/screenshots: every page at 1440 and 390 px, light and dark.
+"""Take the pictures in docs/screenshots: every page, whole but for that of matches, at 1440 and 390 px, light and dark.
 
     python -m tools.screenshots [PAGE ...]
 
@@ -42,7 +42,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
 PAGES = {name or "overview": f"/{name}" for name in ("", "network", "feedback", "models", "jobs", "alerts", "system")}
 SIZES = {1440: 1100, 390: 1400}
 SCHEMES = ("light", "dark")
-COLOURS = 256
+COLOURS = 128
 EXAMPLE = {"material": "coal fly ash", "ewc": "10 01 02", "nace": "35.11", "country": "DK", "latitude": "55.66",
            "longitude": "11.08", "quantity_t_per_year": "50000"}  # fmt: skip
 OFFERS = (
@@ -97,7 +97,7 @@ def take(page: Page, url: str, name: str, target: Path) -> None:
         page.wait_for_function(drawn)
         page.wait_for_selector("[data-live][data-state=live]")
     page.wait_for_timeout(900)
-    picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=name != "matches")))  # ten answers are a very long page
     picture.quantize(COLOURS).save(target, optimize=True)
     print(f"{target.name}: {target.stat().st_size // 1024} KiB", flush=True)
 

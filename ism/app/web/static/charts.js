@@ -97,10 +97,10 @@
   const drawings = {
     lines: overTime,
     columns: overTime,
-    bars: (chart, c) => ({
+    bars: (chart, c, wide) => ({
       grid: { left: 4, right: 44, top: 4, bottom: 2, containLabel: true },
       xAxis: axis(c, { type: "value", axisLabel: { ...text(c), formatter: (value) => short(value, chart.unit) }, splitNumber: 4 }),
-      yAxis: axis(c, { type: "category", inverse: true, data: chart.labels, axisLine: { show: false }, axisLabel: { ...text(c), color: c.ink, width: 140, overflow: "truncate" } }),
+      yAxis: axis(c, { type: "category", inverse: true, data: chart.labels, axisLine: { show: false }, axisLabel: { ...text(c), color: c.ink, width: wide ? 240 : 140, overflow: "truncate" } }),
       tooltip: tooltip(c, { trigger: "item", formatter: (each) => `${each.name}: ${amount(each.value, chart.unit)}` }),
       series: [{ type: "bar", data: chart.values.map((value, row) => ({ value, link: chart.links[row] })), barMaxWidth: 18, itemStyle: { color: c.series[0], borderRadius: [0, 4, 4, 0] }, label: { show: true, position: "right", ...text(c), formatter: (each) => short(each.value, chart.unit) } }],
     }),

@@ -42,6 +42,7 @@ def listed(asked: Asked) -> Panel:
     ]  # fmt: skip
     material = found[0].offer.get("material") if found else None
     shown = found[0].created_at if found else None
+    names = [f"{row['rank']} {row['receiver']}" for row in rows]
     return Panel(
         f"Receivers for {material}" if material else "The list",
         (Column("rank", "Rank", "number"), Column("receiver", "Receiver"), Column("kind", "Kind"),
@@ -50,7 +51,7 @@ def listed(asked: Asked) -> Panel:
         rows,
         Empty("The log holds no list of this name.", "Find receivers with the form; each list gets an address of its "
               "own.", "/matches", "Find receivers"),
-        chart=charts.bars([f"{row['rank']} {row['receiver']}" for row in rows], [row["score"] for row in rows]),
+        chart=charts.bars(names, [round(each.final_score, 3) for each in found]),
         note=(f"Shown {words.moment(shown)} UTC. " if shown else "") + "Bars are scores. Of each engine stands the "
         "calibrated probability that it gave; none where it was silent.",
         width=12,
