@@ -52,7 +52,7 @@ _WHY = {
 }
 _WHY |= {"low": _WHY["accuracy"], "high": _WHY["accuracy"]}
 _WHY |= {"estimate_low": _WHY["estimate"], "estimate_high": _WHY["estimate"]}
-_NOT_MEASURED = "Nothing was measured yet: the first measurement comes after a minute."
+_NOT_MEASURED = "Nothing was measured in the last two hours; after a start it begins within a minute."
 _NO_REQUEST = "No request was answered in this time."
 _WHY_SYSTEM = {"error_rate": _NO_REQUEST, "latency_p95": _NO_REQUEST}
 _GAP = "It was not measured at this time."
@@ -100,12 +100,13 @@ class Dashboard:
         accuracy = [latest[name] for name in (f"model.accuracy:{model}" for model in self.models()) if name in latest]
         average = sum(accuracy) / len(accuracy) if accuracy else None
         missing = {name: "Nobody rated a match in the last 7 days." for name in _RATED if feedback[name] is None}
+        missing |= {name: _NOT_MEASURED for name in list(_SYSTEM_FIELDS)[:3] if _SYSTEM_FIELDS[name] not in latest}
         if score is None:
-            missing |= dict.fromkeys(["system_health", "overall_score", *list(_SYSTEM_FIELDS)[:3]], _NOT_MEASURED)
+            missing |= {"system_health": _NOT_MEASURED, "overall_score": _NOT_MEASURED}
         if feedback["trend"] is None:
             missing["trend"] = feedback["missing"]
         if "error_percent" not in latest:
-            missing["error_rate"] = _NOT_MEASURED if score is None else "No request was answered in the last two hours."
+            missing["error_rate"] = missing.get("cpu_usage", "No request was answered in the last two hours.")
         if average is None:
             missing["average_accuracy"] = _WHY["accuracy"]
         if latest.get("match_latency_p95_s") is None:
@@ -134,14 +135,14 @@ class Dashboard:
         }
 
     def health(self, latest: Mapping[str, float] | None = None) -> float | None:
-        """Health now, 0..100; None where nothing was measured in the last two hours.
+        """Health now, 0..100; None where no alert is open and nothing was measured in the last two hours.
 
         Args:
             latest: what `latest` gave, where that is at hand.
         """
-        if "cpu_percent" not in (self.latest() if latest is None else latest):
-            return None
-        return health_score([a.as_dict() for a in self._store.monitoring.alerts(resolved=False, limit=1000)])
+        open_ = self._store.monitoring.alerts(resolved=False, limit=1000)
+        measured = "cpu_percent" in (self.latest() if latest is None else latest)
+        return health_score([alert.as_dict() for alert in open_]) if open_ or measured else None
 
     def _retraining(self) -> Json:
         states = self._store.monitoring.job_states()

@@ -116,7 +116,7 @@ def test_health_is_not_known_before_anything_is_measured(application):
     application.warm_up()
     asked = Asked(application, Flows(application.store), read_period({}, datetime.now(UTC)))
     before = overview.health(asked)
-    assert (before.value, before.detail.partition(";")[0]) == ("", "nothing measured yet: no open alert")
+    assert (before.value, before.detail.partition(";")[0]) == ("", "nothing measured in two hours: no open alert")
     application.monitoring.collector.collect()
     after = overview.health(asked)
     assert (after.value, after.detail.partition(";")[0]) == ("Healthy", "100 of 100: no open alert")

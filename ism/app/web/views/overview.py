@@ -44,7 +44,7 @@ def health(asked: Asked) -> Tile:
     word = "critical" if states["down"] else "starting" if states["starting"] else known
     tone = {"critical": "bad", "starting": "warn", "warning": "warn"}.get(word, "")
     parts = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    measured = "nothing measured yet" if score is None else f"{score:.0f} of 100"
+    measured = "nothing measured in two hours" if score is None else f"{score:.0f} of 100"
     detail = f"{measured}: {_open(len(open_))}; components: {parts}"
     found = read_series(asked.application.store, {"score": HEALTH}, asked.period)
     address = asked.address("/alerts" if open_ and not states["down"] else "/system")
