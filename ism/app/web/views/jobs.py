@@ -87,7 +87,7 @@ def _actions(job: RetrainingJob) -> list[Action]:
 
 
 def chosen_job(asked: Asked) -> RetrainingJob | None:
-    """The job that the address names, or the latest that began."""
+    """The job that the address names, or the latest that has not been joined to another."""
     store = asked.application.store.retraining
     if named := asked.chosen.get("job"):
         try:
@@ -169,7 +169,7 @@ def filters(asked: Asked) -> list[Filter]:
     found: list[tuple[str, str]] = [
         (each["optimization_id"], searches.named(each)) for each in searches.all_searches(asked)[:_ROWS]
     ]
-    both = (Filter("job", "Job", jobs, "Latest that began"), Filter("search", "Search", found, "Latest with trials"))
+    both = (Filter("job", "Job", jobs, "Latest"), Filter("search", "Search", found, "Latest with trials"))
     return [each for each in both if each.options]
 
 
