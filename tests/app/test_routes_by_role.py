@@ -147,6 +147,8 @@ TABLE = [
         POST /act/rules/{name}
         POST /act/models/{name}
         POST /act/components/matcher
+        POST /act/components/{name}
+        POST /act/backups
     """),
 ]  # fmt: skip
 ENGINE_KEY = "an-engine-key-for-tests"

@@ -34,7 +34,7 @@ def test_axe_finds_nothing_on_any_page_in_either_theme(browser: Browser, site: S
 FILLED = {
     "models": ("serving", "quality", "gate", "versions", "ledger", "fusion", "weights"),
     "jobs": ("retraining", "history", "begin", "searches", "trials", "importances", "coordinates", "log"),
-    "system": ("outlook", "forecast", "changes", "audit"),
+    "system": ("outlook", "forecast-requests", "changes", "audit"),
 }  # panels that other tests of this file are to see with something in them
 
 

@@ -252,7 +252,7 @@ PAGE = Page(
         "load": "this moment",
         "components": "this moment",
         "outlook": "the latest outlook, made from the last four weeks",
-        "forecast": "a week before it was made, and a day after",
+        **dict.fromkeys(ahead.FORECASTS, "a week before it was made, and a day after"),
         "backups": "all that are kept",
         "settings": "as they were at the start",
     },
