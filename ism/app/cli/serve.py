@@ -12,6 +12,8 @@ import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from ism.app.cli.common import err, load_settings
 from ism.app.http.app import create_app
 from ism.app.logs import log_to_console, log_to_file
@@ -105,7 +107,12 @@ def _run(application: Application, orchestrator: ProductionOrchestrator, listene
 
 
 def _settle() -> None:
-    """Leave what was loaded out of later collections of garbage: it stays, and each would hold up all requests."""
+    """What is loaded stays: collections of garbage, each of which would hold up all requests, leave it out.
+
+    Products of matrices take one thread each. A request's are so small that a second one spins rather than works: a
+    match took the same time and twice the processor.
+    """
+    threadpool_limits(1)
     gc.unfreeze()  # of a load before this one, which may be garbage now
     gc.collect()
     gc.freeze()
