@@ -1,4 +1,4 @@
-"""The five groups of the specification's dashboard: each line is a panel that says what it shows, or why it cannot yet."""
+"""The five groups of the specification's dashboard: each line has a panel, which says why where it is empty."""
 
 import pytest
 from launching import launched

@@ -38,9 +38,10 @@ def jobs(system, model: str = "") -> list[dict]:
 
 def test_1_feedback_collection(system):
     """User feedback on matches, system performance metrics, match outcomes, errors and failures."""
+    ann = {"recommendation_id": "shown", "actor_id": "ann"}
     told = [
-        {"type": "user_feedback", "data": {"model_name": "gnn", "recommendation_id": "shown", "rating": 5, "actor_id": "ann"}},
-        {"type": "match_outcome", "data": {"recommendation_id": "shown", "outcome": "accepted", "actor_id": "ann"}},
+        {"type": "user_feedback", "data": {**ann, "model_name": "gnn", "rating": 5}},
+        {"type": "match_outcome", "data": {**ann, "outcome": "accepted"}},
         {"type": "system_metric", "source": "system", "data": {"metric_name": "queue", "value": 3, "component": "api"}},
         {"type": "error", "source": "system", "data": {"component": "api", "message": "timed out"}},
     ]  # fmt: skip
