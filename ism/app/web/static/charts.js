@@ -135,12 +135,12 @@
         label: { color: c.ink, fontSize: 11, fontFamily: text(c).fontFamily, width: wide ? 260 : 70, overflow: "truncate", formatter: (each) => name(chart, each.name) },
       }],
     }),
-    parallel: (chart, c) => {
+    parallel: (chart, c, wide) => { // on a narrow screen the axes lie under one another, so that their names have room
       const last = chart.axes.length - 1;
       const scores = chart.rows.map((row) => row[last]).filter((value) => value !== null);
       const low = Math.min(...scores), high = Math.max(...scores);
       return {
-        parallel: { left: 48, right: 48, top: 20, bottom: 34, parallelAxisDefault: { nameTextStyle: { ...text(c), fontSize: 11 }, nameLocation: "start", nameGap: 14 } },
+        parallel: { layout: wide ? "horizontal" : "vertical", left: wide ? 48 : 104, right: wide ? 48 : 20, top: 20, bottom: 34, parallelAxisDefault: { nameTextStyle: { ...text(c), fontSize: 11 }, nameLocation: "start", nameGap: 14 } },
         parallelAxis: chart.axes.map((each, dim) => ({ dim, name: each.name, type: each.categories ? "category" : each.log ? "log" : "value", data: each.categories || undefined, inverse: false, nameTruncate: { maxWidth: 96 }, scale: true, axisLabel: { ...text(c), fontSize: 11, formatter: each.categories ? undefined : (value) => short(value) }, axisLine: { lineStyle: { color: c["strong-line"] } }, axisTick: { lineStyle: { color: c["strong-line"] } }, splitNumber: 3 })),
         tooltip: tooltip(c, { formatter: (each) => [each.name, ...chart.axes.map((axisOf, dim) => `${axisOf.name}: ${typeof each.value[dim] === "number" ? amount(each.value[dim]) : each.value[dim] ?? "not known"}`)].join("\n") }),
         series: [{ type: "parallel", smooth: 0.1, data: chart.rows.map((row, index) => {

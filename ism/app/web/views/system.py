@@ -225,7 +225,10 @@ def backups(asked: Asked) -> Panel:
             Column("bytes", "Size", "bytes"),
         ),
         rows,
-        Empty("There is none yet.", "The first one is made within a minute of the start, or by `ism backup`.")
+        Empty(
+            "There is none yet.",
+            'The first one is made within a minute of the start, by "Back up now" above, or by `ism backup`.',
+        )
         if asked.may_manage
         else Empty("Administrators see the backups.", "Ask one of them, or sign in as one."),
         width=12,
