@@ -323,6 +323,9 @@ class Settings(BaseSettings):
     requests_at_once: int = Field(
         512, ge=1, description="Requests that are worked on at the same time, as a number; what comes beyond gets 503."
     )
+    matches_at_once: int = Field(
+        32, ge=1, description="Matches among them that are worked on at the same time, as a number; beyond, 503."
+    )
     remembered_answers: int = Field(
         256,
         ge=0,

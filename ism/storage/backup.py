@@ -135,6 +135,14 @@ class Backups:
             path.unlink(missing_ok=True)
 
 
+def newest(folder: Path) -> Path:
+    """The archive of a folder that was made last; BackupError where there is none."""
+    found = max(folder.glob(_PATTERN), default=None)  # their names tell when they were made
+    if found is None:
+        raise BackupError(f"{folder} holds no backup ({_PATTERN}). Name the folder that `ism backup` tells.")
+    return found
+
+
 def restore(path: Path, target: Path, url: URL | None = None) -> archive.Manifest:
     """Bring a backup into a new data folder, and its tables into an empty database where it came from PostgreSQL.
 

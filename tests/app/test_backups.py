@@ -74,6 +74,8 @@ def test_commands_back_up_restore_and_audit(tmp_path: Path, monkeypatch: pytest.
     assert "is whole" in run("restore", str(path), "--check").stdout
     assert "not empty" in run("restore", str(path), code=1).stderr
     assert "Restored" in run("restore", str(path), "--into", str(target)).stdout
+    assert f"{path.name} is whole" in run("restore", str(path.parent), "--check").stdout
+    assert "holds no backup" in run("restore", str(tmp_path), "--check", code=1).stderr
     assert "robot" in run("keys", "list", "--data-dir", str(target)).stdout
     told = json.loads(run("audit", "list", "--data-dir", str(target), "--json").stdout)["entries"]
     assert [entry["action"] for entry in told] == ["backup.restore", "key.create"]

@@ -27,7 +27,7 @@ def test_beyond_the_limit_503_says_when_to_come_again():
             await leave.wait()
             await send({"type": "http.response.start", "status": 200, "headers": []})
 
-        crowd = Crowd(slow, 2)
+        crowd = Crowd(slow, 2, 2)
         inside = [ask(crowd, "/api/companies") for _ in range(2)]
         streams = [ask(crowd, STREAM), ask(crowd, "/healthz"), ask(crowd, "/static/a.css")]
         await asyncio.sleep(0)
@@ -39,6 +39,31 @@ def test_beyond_the_limit_503_says_when_to_come_again():
         await asyncio.gather(*(task for task, _ in inside + streams))
         assert {sent[0]["status"] for _, sent in inside + streams} == {200}
         again, answer = ask(crowd, "/api/companies")
+        await again
+        assert answer[0]["status"] == 200
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+
+
+def test_matches_leave_room_for_the_rest():
+    async def play():
+        leave = asyncio.Event()
+
+        async def slow(scope, receive, send):
+            await leave.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        crowd = Crowd(slow, 4, 1)
+        inside = [ask(crowd, "/api/matches"), ask(crowd, "/api/feedback")]
+        await asyncio.sleep(0)
+        for path in ("/api/matches", "/matches"):
+            refused, answer = ask(crowd, path)
+            await refused
+            assert answer[0]["status"] == 503
+            assert b"1 matches are being worked on" in answer[1]["body"]
+        leave.set()
+        await asyncio.gather(*(task for task, _ in inside))
+        again, answer = ask(crowd, "/api/matches")
         await again
         assert answer[0]["status"] == 200
 

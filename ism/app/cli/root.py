@@ -371,7 +371,7 @@ def backup(
 
 @app.command()
 def restore(
-    archive: Annotated[Path, typer.Argument(help="A backup, ism-….zip.")],
+    archive: Annotated[Path, typer.Argument(help="A backup, ism-….zip, or a folder of them, whose newest is taken.")],
     into: Annotated[Path | None, typer.Option("--into", help="New data folder; ISM_DATA_DIR by default.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only look through the archive.")] = False,
     as_json: AsJson = False,

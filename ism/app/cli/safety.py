@@ -44,14 +44,16 @@ def list_backups(data_dir: Path | None, as_json: bool) -> None:
 
 
 def restore_backup(archive: Path, into: Path | None, check: bool, as_json: bool) -> None:
-    """Bring a backup into a new folder, or only look through it.
+    """Bring a backup, of a folder the newest one, into a new folder, or only look through it.
 
     Raises:
-        BackupError: it is damaged, or there is something where it should go.
+        BackupError: there is none, it is damaged, or there is something where it should go.
     """
     from ism.storage import backup, open_store  # noqa: PLC0415 - database libraries load with it
 
     settings = load_settings(data_dir=into)
+    if archive.is_dir():
+        archive = backup.newest(archive)
     if check:
         _tell_checked(archive, as_json)
         return

@@ -115,7 +115,7 @@ def create_app(
     most = BodySizes(settings.max_body_bytes, settings.max_upload_bytes, settings.feedback_body_bytes)
     app.add_middleware(BodyLimit, most=most)
     app.add_middleware(Access, application=application)
-    app.add_middleware(Crowd, most=settings.requests_at_once)
+    app.add_middleware(Crowd, most=settings.requests_at_once, most_matches=settings.matches_at_once)
     app.add_middleware(Guard)
     app.add_middleware(application.monitoring.requests.middleware)  # counts also while nothing is measured
     return app
