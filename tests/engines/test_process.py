@@ -58,6 +58,27 @@ def test_reports_come_in_order_and_may_end_the_job(worker):
     assert (ended.status, ended.result) == ("stopped", None)
 
 
+def test_what_a_job_imports_the_worker_imports_meanwhile(tmp_path, monkeypatch):
+    """So that the next job does not wait for its libraries."""
+    record = tmp_path / "record"
+    (tmp_path / "slow_library.py").write_text(f"import os\nprint(os.getpid(), file=open({str(record)!r}, 'a'))\n")
+    (tmp_path / "waiting.py").write_text(
+        "import time\nfrom pathlib import Path\n"
+        "def job(record, report):\n"
+        "    import slow_library\n"
+        "    report({})\n"
+        "    ends = time.monotonic() + 30\n"
+        "    while len(Path(record).read_text().split()) < 2 and time.monotonic() < ends:\n"
+        "        time.sleep(0.02)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with Worker() as worker:
+        for _ in range(2):
+            assert worker.run("waiting:job", {"record": str(record)}).status == "done"
+    job, kept = record.read_text().split()  # the second job's process was forked with it
+    assert job != kept != str(os.getpid())
+
+
 def test_what_a_job_prints_does_not_mix_with_its_answer(tmp_path):
     log = tmp_path / "log.txt"
     with Worker(log=log) as own:

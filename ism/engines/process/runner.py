@@ -222,7 +222,10 @@ class Worker:
             raise EOFError
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
-            _take(json.loads(line), watch, on_report)
+            message = json.loads(line)
+            if "report" in message and message["modules"]:
+                self._tell(process, {"modules": message["modules"]})
+            _take(message, watch, on_report)
 
 
 def _take(message: dict[str, Any], watch: _Watch, on_report: OnReport | None) -> None:

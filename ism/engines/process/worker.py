@@ -2,11 +2,12 @@
 
 A job is a line of JSON on standard input, ``{"call": "module:function", "arguments": {...}}``; answers are lines of
 JSON on standard output: ``started``, any number of ``report``, ``result`` or ``error``, and ``exit`` at the end. The
-line ``{"stop": true}`` kills the running job. At the end of its input the worker kills what runs and ends, so that
-nothing outlives whoever started it.
+line ``{"stop": true}`` kills the running job, and ``{"modules": [...]}`` names what to import. At the end of its input
+the worker kills what runs and ends, so that nothing outlives whoever started it.
 
-The worker itself computes nothing and has no threads of its own, which keeps forking safe. It imports what the job
-before had to import, so that the next one finds it there: only the first job of a worker waits for its libraries.
+The worker itself computes nothing and has no threads of its own, which keeps forking safe. While a job runs it imports
+what the job reports to have imported, so that the next one finds it there: only the first job of a worker waits for its
+libraries, and a stop during that import is obeyed after it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
@@ -57,14 +58,14 @@ def main() -> None:
             told = json.loads(line)
             if told.get("stop"):
                 _kill(job)
-            else:
+            elif "call" in told:
                 job = _start(told, channel)
+            else:
+                _import(told["modules"])
 
 
 def _start(told: dict[str, Any], channel: int) -> int:
-    for name in told.get("modules", ()):
-        with suppress(Exception):  # a module that cannot be imported twice is the job's business, not ours
-            import_module(name)
+    _import(told.get("modules", ()))
     known = set(sys.modules)
     parent = os.getpid()
     pid = os.fork()
@@ -80,9 +81,19 @@ def _start(told: dict[str, Any], channel: int) -> int:
         os._exit(status)
 
 
+def _import(modules: Iterable[str]) -> None:
+    for name in modules:
+        with suppress(Exception):  # a module that cannot be imported twice is the job's business, not ours
+            import_module(name)
+
+
 def _run(told: dict[str, Any], channel: int, known: set[str]) -> None:
+    told_of = set(known)
+
     def report(values: Mapping[str, Any]) -> None:
-        _send(channel, {"report": dict(values), "peak_memory_mib": _peak()})
+        fresh = sorted(name for name in set(sys.modules) - told_of if _again(name))
+        told_of.update(sys.modules)
+        _send(channel, {"report": dict(values), "peak_memory_mib": _peak(), "modules": fresh})
 
     try:
         module, _, name = told["call"].partition(":")
