@@ -120,7 +120,7 @@ class Search:
         if finished >= trials or left <= 0:
             return
         self._deadline, self._stop = time.monotonic() + left, stop or self._stop
-        workers = [Worker(self._running.threads, self._running.log) for _ in range(self._running.jobs)]
+        workers = [Worker(self._running.threads, self._running.log, ahead=True) for _ in range(self._running.jobs)]
         for worker in workers:
             self._workers.put(worker)
 

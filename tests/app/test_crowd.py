@@ -19,15 +19,20 @@ def ask(app, path):
     return asyncio.create_task(app(scope, receive, send)), sent
 
 
+def slow(leave):
+    """Answers when it may leave."""
+
+    async def app(scope, receive, send):
+        await leave.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    return app
+
+
 def test_beyond_the_limit_503_says_when_to_come_again():
     async def play():
         leave = asyncio.Event()
-
-        async def slow(scope, receive, send):
-            await leave.wait()
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-
-        crowd = Crowd(slow, 2, 2)
+        crowd = Crowd(slow(leave), 2, 2)
         inside = [ask(crowd, "/api/companies") for _ in range(2)]
         streams = [ask(crowd, STREAM), ask(crowd, "/healthz"), ask(crowd, "/static/a.css")]
         await asyncio.sleep(0)
@@ -48,12 +53,7 @@ def test_beyond_the_limit_503_says_when_to_come_again():
 def test_matches_leave_room_for_the_rest():
     async def play():
         leave = asyncio.Event()
-
-        async def slow(scope, receive, send):
-            await leave.wait()
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-
-        crowd = Crowd(slow, 4, 1)
+        crowd = Crowd(slow(leave), 4, 1)
         inside = [ask(crowd, "/api/matches"), ask(crowd, "/api/feedback")]
         await asyncio.sleep(0)
         for path in ("/api/matches", "/matches"):

@@ -72,7 +72,7 @@ def test_what_a_job_imports_the_worker_imports_meanwhile(tmp_path, monkeypatch):
         "        time.sleep(0.02)\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    with Worker() as worker:
+    with Worker(ahead=True) as worker:
         for _ in range(2):
             assert worker.run("waiting:job", {"record": str(record)}).status == "done"
     job, kept = record.read_text().split()  # the second job's process was forked with it

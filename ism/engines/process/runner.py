@@ -96,10 +96,12 @@ class Worker:
     Args:
         threads: of numerical libraries in a job. One keeps results the same on every machine.
         log: file that gets what jobs print; this process's standard error when None.
+        ahead: whether the worker imports, while a job runs, what the job reports to have imported: for those who will
+            run several. For one job it would be in vain.
     """
 
-    def __init__(self, threads: int = 1, log: Path | None = None) -> None:
-        self._threads, self._log = threads, log
+    def __init__(self, threads: int = 1, log: Path | None = None, ahead: bool = False) -> None:
+        self._threads, self._log, self._ahead = threads, log, ahead
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
         self._modules: list[str] = []
@@ -223,7 +225,7 @@ class Worker:
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         for line in lines:
             message = json.loads(line)
-            if "report" in message and message["modules"]:
+            if self._ahead and "report" in message and message["modules"]:
                 self._tell(process, {"modules": message["modules"]})
             _take(message, watch, on_report)
 

@@ -5,9 +5,9 @@ JSON on standard output: ``started``, any number of ``report``, ``result`` or ``
 line ``{"stop": true}`` kills the running job, and ``{"modules": [...]}`` names what to import. At the end of its input
 the worker kills what runs and ends, so that nothing outlives whoever started it.
 
-The worker itself computes nothing and has no threads of its own, which keeps forking safe. While a job runs it imports
-what the job reports to have imported, so that the next one finds it there: only the first job of a worker waits for its
-libraries, and a stop during that import is obeyed after it.
+The worker itself computes nothing and has no threads of its own, which keeps forking safe. It imports what the job
+before had to import, so that the next one finds it there: only the first job of a worker waits for its libraries. Where
+it is told to do so while that job runs, a stop is obeyed after the import.
 """
 
 from __future__ import annotations
