@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from ism.domain.audit import Act
 from ism.domain.errors import InvalidInputError, NotFoundError
 from ism.domain.judgement import ActorTrust, Label, Quarantined, QuarantineState
 from ism.feedback.assess import new_influence
@@ -53,6 +54,7 @@ class Review:
             tables.labels.count_again([event_id], state == "released")
             about = {item.recommendation_id for item in tables.labels.statements_of([event_id])}
             relabel(tables, {item for item in about if item}, now, self._rules)
+            tables.tell(Act(by, f"quarantine.{state}", event_id, {"reason": reason}))
             return entry
 
     def actors(self) -> list[ActorTrust]:
@@ -89,6 +91,7 @@ class Review:
             tables.actors.put_actors([changed])
             about = {item.recommendation_id for item in said if item.recommendation_id}
             relabel(tables, about, now, self._rules)
+            tables.tell(Act(by, "trust.change", actor_id, {"trust": trust, "reason": reason}))
             return changed
 
     def label_history(self, recommendation_id: str) -> list[Label]:

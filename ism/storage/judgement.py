@@ -6,8 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from ism.domain.audit import Act
+from ism.storage import audit_sql, log_sql
 from ism.storage import feedback_schema as tables
-from ism.storage import log_sql
 from ism.storage.actor_sql import ActorTables
 from ism.storage.dialects import upsert
 from ism.storage.feedback_sql import cursor_of, move_cursor
@@ -34,6 +35,10 @@ class Judgements:
         self.labels = LabelTables(connection)
         self.actors = ActorTables(connection)
         self.triggers = TriggerTables(connection)
+
+    def tell(self, act: Act) -> None:
+        """Write an entry into the audit log, with what else happens here."""
+        audit_sql.append(self._connection, act)
 
     def take_cursor(self, consumer: str) -> int:
         """The last event that a consumer has handled; others that want the same cursor wait for this transaction."""

@@ -1,10 +1,11 @@
-"""A matcher that answers at once."""
+"""A matcher that answers at once, and a market that is quick to learn from."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ism.data import demo
 from ism.data.text import TextEncoder
 from ism.domain.engine import Reason
 from ism.domain.errors import InvalidInputError
@@ -14,6 +15,14 @@ from ism.settings import Settings
 from ism.storage import Store
 
 ADMIN_KEY = "a-long-admin-key-for-tests"
+
+
+def fill(store: Store) -> None:
+    """Part of the demonstration market, so that a trial is quick."""
+    companies, _, exchanges = demo.load()
+    few = exchanges[:40]
+    named = {name for exchange in few for name in (exchange.from_company, exchange.to_company)}
+    store.bulk_upsert([*(company for company in companies if company.company_id in named), *few])
 
 
 class FakeMatcher:

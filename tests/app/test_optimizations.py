@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from app_fakes import ADMIN_KEY, FakeMatcher
+from app_fakes import ADMIN_KEY, FakeMatcher, fill
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -12,19 +12,9 @@ from ism.app import wiring
 from ism.app.cli.root import app
 from ism.app.http.app import create_app
 from ism.app.wiring import Application, open_application
-from ism.data import demo
 from ism.settings import Settings
-from ism.storage import Store
 
 WANTED = {"model_name": "matching", "n_trials": 3}
-
-
-def fill(store: Store) -> None:
-    """Part of the demonstration market, so that a trial is quick."""
-    companies, _, exchanges = demo.load()
-    few = exchanges[:40]
-    named = {name for exchange in few for name in (exchange.from_company, exchange.to_company)}
-    store.bulk_upsert([*(company for company in companies if company.company_id in named), *few])
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from ism.app.auth import Caller
 from ism.app.http.problems import MEDIA_TYPE, Problem, RefusalError
 from ism.app.http.strict_json import StrictRoute
 from ism.app.wiring import Application
+from ism.domain.audit import Act
 from ism.storage import Role
 
 WRITERS: tuple[Role, ...] = ("operator", "admin", "service")
@@ -51,6 +52,11 @@ def get_application(request: Request) -> Application:
 def get_caller(request: Request) -> Caller:
     """Who sent the request, as `ism.app.http.guard.Access` found."""
     return cast("Caller", request.state.caller)
+
+
+def audit(request: Request, action: str, target: str, **details: object) -> None:
+    """Write into the audit log what the caller has just done."""
+    get_application(request).store.audit.append(Act(get_caller(request).name, action, target, details))
 
 
 def only(*roles: Role) -> Callable[[Request], Coroutine[Any, Any, None]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
+from anyio.to_thread import run_sync
 from fastapi import Body, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from ism.app.http.access import MAY_WRITE, App, api_router, get_caller
+from ism.app.http.access import MAY_WRITE, App, api_router, audit, get_caller
 from ism.app.http.problems import FieldProblem, RefusalError
 from ism.app.http.strict_json import loads
 from ism.app.wiring import Application
@@ -144,18 +146,23 @@ def show_letter(letter_id: str, application: App) -> DeadLetter:
 async def replay_letter(
     letter_id: str,
     application: App,
+    request: Request,
     corrected: Annotated[
         dict[str, Any] | None, Body(description="The event as it should have been; the letter's own body if left out.")
     ] = None,
 ) -> DeadLetter:
     """Take in what it says; where it still cannot be used, it stays open with the new reason."""
-    return await application.feedback.replay_dead_letter(letter_id, corrected)
+    letter = await application.feedback.replay_dead_letter(letter_id, corrected)
+    await run_sync(partial(audit, request, "letter.replay", letter_id, corrected=corrected is not None))
+    return letter
 
 
 @router.post("/api/feedback/dead-letters/{letter_id}/discard", dependencies=MAY_WRITE, summary="Discard a dead letter")
-async def discard_letter(letter_id: str, application: App) -> DeadLetter:
+async def discard_letter(letter_id: str, application: App, request: Request) -> DeadLetter:
     """Mark it as of no use; it stays listed."""
-    return await application.feedback.discard_dead_letter(letter_id)
+    letter = await application.feedback.discard_dead_letter(letter_id)
+    await run_sync(audit, request, "letter.discard", letter_id)
+    return letter
 
 
 def loads_quickly(body: bytes) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from ism.app.http.access import MAY_WRITE, App, api_router, get_caller
+from ism.app.http.access import MAY_WRITE, App, api_router, audit, get_caller
 from ism.domain.feedback import RetrainingRequest, RetrainingTrigger
 from ism.domain.judgement import ActorTrust, Label, Quarantined, QuarantineState
 
@@ -98,7 +98,9 @@ def list_triggers(
 @router.post("/api/feedback/triggers", dependencies=MAY_WRITE, summary="Ask for a training")
 def ask(wish: AskIn, request: Request, application: App) -> RetrainingTrigger:
     """A wish by hand: it skips the cool-down, not the weekly budget. The answer says what was decided."""
-    return application.feedback.loop.triggering.ask(wish.model_name, wish.reason, get_caller(request).name)
+    trigger = application.feedback.loop.triggering.ask(wish.model_name, wish.reason, get_caller(request).name)
+    audit(request, "retraining.wish", wish.model_name, decision=trigger.decision, reason=wish.reason)
+    return trigger
 
 
 @router.get("/api/feedback/retraining-requests", summary="List retraining requests")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from ism.app.http.access import MAY_MANAGE, MAY_WRITE, App, api_router, get_caller
+from ism.app.http.access import MAY_MANAGE, MAY_WRITE, App, api_router, audit, get_caller
 
 router = api_router("Models")
 
@@ -72,10 +72,12 @@ def list_jobs(
 
 
 @router.post("/api/retraining-jobs", status_code=202, dependencies=MAY_WRITE, summary="Ask for a retraining")
-def ask(wanted: RetrainingIn, application: App) -> Json:
+def ask(wanted: RetrainingIn, application: App, request: Request) -> Json:
     """The stored job. It runs in the background; where one of the model waits already, this one joins it."""
     config = wanted.config.model_dump(exclude_none=True)
-    return application.retraining.pipeline.request(wanted.model_name, wanted.trigger_type, config).as_dict()
+    job = application.retraining.pipeline.request(wanted.model_name, wanted.trigger_type, config)
+    audit(request, "retraining.request", job.job_id, model=job.model_name)
+    return job.as_dict()
 
 
 @router.get("/api/retraining-jobs/{job_id}", summary="Show a retraining job")
@@ -90,9 +92,11 @@ def show_job(job_id: JobId, application: App) -> Json:
 
 
 @router.post("/api/retraining-jobs/{job_id}/cancel", dependencies=MAY_WRITE, summary="Cancel a retraining job")
-def cancel_job(job_id: JobId, application: App) -> Json:
+def cancel_job(job_id: JobId, application: App, request: Request) -> Json:
     """The job, which ends at its next step; 409 when it has ended."""
-    return application.retraining.pipeline.cancel(job_id).as_dict()
+    job = application.retraining.pipeline.cancel(job_id)
+    audit(request, "retraining.cancel", job_id, model=job.model_name)
+    return job.as_dict()
 
 
 @router.get("/api/models", summary="List models")

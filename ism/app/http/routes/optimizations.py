@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Path
+from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from ism.app.http.access import MAY_WRITE, App, api_router
+from ism.app.http.access import MAY_WRITE, App, api_router, audit
 
 router = api_router("Optimization")
 
@@ -83,9 +83,11 @@ def list_optimizations(application: App) -> dict[str, list[OptimizationStatus]]:
 
 
 @router.post("/api/optimizations", status_code=202, dependencies=MAY_WRITE, summary="Search for better parameters")
-def begin_optimization(wanted: OptimizationIn, application: App) -> OptimizationStatus:
+def begin_optimization(wanted: OptimizationIn, application: App, request: Request) -> OptimizationStatus:
     """Begin a search in the background; searches run one after another."""
-    return OptimizationStatus.model_validate(application.tuning.begin(wanted.values()))
+    begun = application.tuning.begin(wanted.values())
+    audit(request, "search.begin", begun["optimization_id"], model=begun["model_name"])
+    return OptimizationStatus.model_validate(begun)
 
 
 @router.get("/api/optimizations/{optimization_id}", summary="Show a search")
@@ -95,6 +97,8 @@ def show_optimization(optimization_id: OptimizationId, application: App) -> Opti
 
 
 @router.delete("/api/optimizations/{optimization_id}", dependencies=MAY_WRITE, summary="Cancel a search")
-def cancel_optimization(optimization_id: OptimizationId, application: App) -> OptimizationStatus:
+def cancel_optimization(optimization_id: OptimizationId, application: App, request: Request) -> OptimizationStatus:
     """End a search; it stays listed with what it found."""
-    return OptimizationStatus.model_validate(application.tuning.cancel(optimization_id))
+    ended = application.tuning.cancel(optimization_id)
+    audit(request, "search.cancel", optimization_id, model=ended["model_name"])
+    return OptimizationStatus.model_validate(ended)

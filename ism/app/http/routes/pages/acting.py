@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from anyio.to_thread import run_sync
@@ -12,11 +12,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse
 from starlette.responses import Response
 
-from ism.app.http.access import ADMINS, MAY_MANAGE, WRITERS, get_application, get_caller, only
+from ism.app.http.access import ADMINS, MAY_MANAGE, WRITERS, audit, get_application, get_caller, only
 from ism.app.http.problems import RefusalError, of_error
 from ism.app.http.routes.pages.rendering import read_form, render
 from ism.app.wiring import Application
-from ism.domain.audit import Act
 from ism.domain.errors import IsmError
 
 router = APIRouter(include_in_schema=False, prefix="/act")
@@ -51,6 +50,7 @@ async def letter(letter_id: str, request: Request) -> Response:
             found = await feedback.replay_dead_letter(letter_id)
         else:
             found = await feedback.discard_dead_letter(letter_id)
+        await run_sync(audit, request, f"letter.{form['decision']}", letter_id)
     except IsmError as error:
         return _failed(request, error, "/feedback")
     return _back("/feedback", f"The letter is {found.state}.")
@@ -60,45 +60,37 @@ async def letter(letter_id: str, request: Request) -> Response:
 async def search(search: str, request: Request) -> Response:
     """Cancel a search, begin it again, or train with what it found."""
     form = await read_texts(request)
-    application = get_application(request)
     if form.get("decision") == "cancel":
-        said = "The search ends; what it found stays."
-        return await done(request, lambda: application.tuning.cancel(search), "/jobs", said)
+        return await done(request, partial(_cancel_search, request, search), "/jobs", "It ends; what it found stays.")
     if form.get("decision") == "train":
-        train = partial(_train_with, application, search)
-        return await done(request, train, "/jobs", "The job is stored.")
-    return await done(request, lambda: application.tuning.begin_again(search), "/jobs", "The search begins again.")
+        return await done(request, partial(_train_with, request, search), "/jobs", "The job is stored.")
+    return await done(request, partial(_search_again, request, search), "/jobs", "The search begins again.")
 
 
 @router.post("/searches", dependencies=_MAY_WRITE)
 async def new_search(request: Request) -> Response:
     """Begin a search with the model's presets."""
     model = (await read_texts(request)).get("model", "")
-    application = get_application(request)
-    return await done(request, lambda: application.tuning.begin({"model_name": model}), "/jobs", "The search begins.")
+    return await done(request, partial(_begin_search, request, model), "/jobs", "The search begins.")
 
 
 @router.post("/jobs", dependencies=_MAY_WRITE)
 async def new_job(request: Request) -> Response:
     """Ask for a retraining."""
     model = (await read_texts(request)).get("model", "")
-    application = get_application(request)
-    return await done(request, lambda: application.retraining.pipeline.request(model), "/jobs", "The job is stored.")
+    return await done(request, partial(_ask, request, model), "/jobs", "The job is stored.")
 
 
 @router.post("/jobs/{job}", dependencies=_MAY_WRITE)
 async def job(job: str, request: Request) -> Response:
     """Cancel a job, or ask for the same again."""
     form = await read_texts(request)
-    application = get_application(request)
     if form.get("decision") == "cancel":
-        cancel = partial(_cancel_job, application, job)
-        return await done(request, cancel, "/jobs", "The job ends at its next step.")
+        return await done(request, partial(_cancel_job, request, job), "/jobs", "The job ends at its next step.")
 
-    def again() -> object:
-        pipeline = application.retraining.pipeline
-        before = pipeline.job(job)
-        return pipeline.request(before.model_name, "manual", before.config)
+    def again() -> None:
+        before = get_application(request).retraining.pipeline.job(job)
+        _ask(request, before.model_name, before.config)
 
     return await done(request, again, "/jobs", "The job is asked for again.")
 
@@ -133,6 +125,7 @@ async def matcher(request: Request) -> Response:
     def load() -> None:
         application.warm_up()
         application.matcher.refresh()
+        audit(request, "component.restart", "matcher")
 
     return await done(request, load, "/system", "Market and engines are loaded.")
 
@@ -140,11 +133,10 @@ async def matcher(request: Request) -> Response:
 @router.post("/components/{name}", dependencies=MAY_MANAGE)
 async def component(name: str, request: Request) -> Response:
     """Have a component begun again."""
-    application, who = get_application(request), get_caller(request).name
 
     def again() -> None:
-        application.restart(name)
-        application.store.audit.append(Act(who, "component.restart", name))
+        get_application(request).restart(name)
+        audit(request, "component.restart", name)
 
     return await done(request, again, "/system", f"{name} is begun again.")
 
@@ -156,14 +148,34 @@ async def back_up(request: Request) -> Response:
     return await done(request, make, "/system", "The backup is made, and was checked by restoring it.")
 
 
-def _train_with(application: Application, search: str) -> object:
-    model = application.tuning.optimizer.get_config(search).model_name
-    config = {"retraining_type": "optimization", "optimization_id": search}
-    return application.retraining.pipeline.request(model, "manual", config)
+def _ask(request: Request, model: str, config: Mapping[str, Any] | None = None) -> None:
+    job = get_application(request).retraining.pipeline.request(model, "manual", config)
+    audit(request, "retraining.request", job.job_id, model=model)
 
 
-def _cancel_job(application: Application, job: str) -> object:
-    return application.retraining.pipeline.cancel(job)
+def _train_with(request: Request, search: str) -> None:
+    model = get_application(request).tuning.optimizer.get_config(search).model_name
+    _ask(request, model, {"retraining_type": "optimization", "optimization_id": search})
+
+
+def _cancel_job(request: Request, job: str) -> None:
+    cancelled = get_application(request).retraining.pipeline.cancel(job)
+    audit(request, "retraining.cancel", job, model=cancelled.model_name)
+
+
+def _begin_search(request: Request, model: str) -> None:
+    begun = get_application(request).tuning.begin({"model_name": model})
+    audit(request, "search.begin", begun["optimization_id"], model=model)
+
+
+def _search_again(request: Request, search: str) -> None:
+    begun = get_application(request).tuning.begin_again(search)
+    audit(request, "search.begin", begun["optimization_id"], model=begun["model_name"])
+
+
+def _cancel_search(request: Request, search: str) -> None:
+    ended = get_application(request).tuning.cancel(search)
+    audit(request, "search.cancel", search, model=ended["model_name"])
 
 
 def _roll_back(application: Application, name: str, actor: str, reason: str) -> object:
