@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ism.app.attempts import Buckets, LockedOutError
-from ism.app.sessions import Sessions
+from ism.app.sessions import RECHECK, Sessions
 from ism.domain.audit import Act
 from ism.domain.errors import ConfigurationError, ConflictError, InvalidInputError, IsmError, NotFoundError
 from ism.storage import ROLES, SYSTEM, ApiKey, Role, Store
@@ -29,7 +29,6 @@ from ism.storage import ROLES, SYSTEM, ApiKey, Role, Store
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-RECHECK = 30.0
 MOST_ATTEMPTS = 10  # wrong ones that a place has at once
 ATTEMPT_SECONDS = 6.0  # after which it has another one
 MAX_KEY_LENGTH = 512
@@ -78,7 +77,7 @@ class Auth:
         self._active_until: dict[str, float] = {}
         self._attempts = Buckets(MOST_ATTEMPTS, 1 / ATTEMPT_SECONDS)
         self._told = Buckets(1, 1 / 600)  # so that guesses do not fill the audit log
-        self._sessions = Sessions()
+        self._sessions = Sessions(store)
         self.local_token = secrets.token_urlsafe(32)
         self.link_token = secrets.token_urlsafe(24)
 
@@ -197,7 +196,7 @@ class Auth:
 
     def open_session(self, caller: Caller) -> str:
         """The cookie value of a new session."""
-        return self._sessions.open(caller)
+        return self._sessions.open(caller.name, caller.role, caller.key_id)
 
     def check_link(self, token: str) -> Caller | None:
         """The administrator who holds the sign-in link's token."""
@@ -206,8 +205,11 @@ class Auth:
 
     def check_session(self, cookie: str) -> Caller | None:
         """The caller whose session this is; None when it, or the key that opened it, has ended."""
-        caller = self._sessions.find(cookie)
-        return caller if caller is not None and self._still_active(caller) else None
+        session = self._sessions.find(cookie)
+        if session is None:
+            return None
+        caller = Caller(session.name, session.role, session.key_id)
+        return caller if self._still_active(caller) else None
 
     def close_session(self, cookie: str) -> None:
         """End a session; nothing happens when it has ended already."""

@@ -15,6 +15,7 @@ from ism.storage.base import (
     Page,
     Role,
     Store,
+    WebSession,
 )
 from ism.storage.feedback import FeedbackStore, FeedbackTotals, NewEvent
 from ism.storage.opening import open_postgres, open_sqlite, open_store
@@ -39,6 +40,7 @@ __all__ = [
     "Role",
     "SharedStore",
     "Store",
+    "WebSession",
     "open_postgres",
     "open_sqlite",
     "open_store",

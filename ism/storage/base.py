@@ -63,6 +63,27 @@ class ApiKey:
     revoked_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WebSession:
+    """A session of the web page.
+
+    Attributes:
+        digest: SHA-256 of its cookie, hexadecimal; the cookie itself is kept nowhere.
+        name: whose it is.
+        role: what they may do.
+        key_id: the key that opened it; None for the sign-in link.
+        began_at: UTC.
+        seen_at: UTC; when it was last used, to the minute.
+    """
+
+    digest: str
+    name: str
+    role: Role
+    key_id: str | None
+    began_at: datetime
+    seen_at: datetime
+
+
 class MarketReader(ABC):
     """The market at one moment, streamed; valid until its ``with`` block ends, and for one thread.
 
@@ -260,6 +281,22 @@ class Store(FusionStore, ABC):
     @abstractmethod
     def revoke_api_key(self, key_id: str, at: datetime, actor: str = SYSTEM) -> ApiKey:
         """Mark a key as revoked; the first time stays when it already was."""
+
+    @abstractmethod
+    def add_session(self, session: WebSession, ended_before: datetime) -> None:
+        """Store a session, and forget those that began before a time."""
+
+    @abstractmethod
+    def get_session(self, digest: str) -> WebSession:
+        """A session; NotFoundError when it has ended."""
+
+    @abstractmethod
+    def see_session(self, digest: str, at: datetime) -> None:
+        """Note that a session was used; nothing happens when it has ended."""
+
+    @abstractmethod
+    def end_sessions(self, digest: str | None = None) -> None:
+        """End one session, or all; nothing happens when it has ended."""
 
     @abstractmethod
     def get_setting(self, key: str, default: object = None) -> object:

@@ -1,4 +1,4 @@
-"""What was shown, API keys and settings: functions on an open transaction."""
+"""What was shown, API keys, sessions and settings: functions on an open transaction."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, insert, select, update
+from sqlalchemy import Connection, Select, Table, delete, insert, select, update
 
 from ism.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from ism.domain.market import Recommendation
 from ism.storage import schema
-from ism.storage.base import ROLES, ApiKey
+from ism.storage.base import ROLES, ApiKey, WebSession
 from ism.storage.dialects import upsert
 from ism.storage.rows import (
     Row,
@@ -23,6 +23,7 @@ from ism.storage.rows import (
     check_time,
     utc_now,
 )
+from ism.storage.session_schema import session
 
 _SHARED = ("offer", "model_versions", "created_at")
 _MOST_PARAMETERS = 10_000  # a statement may have 32,766 on SQLite
@@ -108,6 +109,41 @@ def revoke_key(connection: Connection, key_id: str, at: datetime) -> ApiKey:
     unrevoked = (table.c.key_id == key_id, table.c.revoked_at.is_(None))
     connection.execute(update(table).where(*unrevoked).values(revoked_at=at))
     return one_key(connection, key_id)
+
+
+def add_session(connection: Connection, kept: WebSession, ended_before: datetime) -> None:
+    """Insert a session; those that began before a time go."""
+    check_identifier("digest", kept.digest)
+    check_text("name", kept.name)
+    _ROLE("role", kept.role)
+    check_time("began_at", kept.began_at)
+    check_time("seen_at", kept.seen_at)
+    check_time("ended_before", ended_before)
+    connection.execute(delete(session).where(session.c.began_at < ended_before))
+    _refuse_taken(connection, session, [kept.digest])
+    connection.execute(insert(session).values({name: getattr(kept, name) for name in WebSession.__dataclass_fields__}))
+
+
+def one_session(connection: Connection, digest: str) -> WebSession:
+    """One session, or NotFoundError."""
+    check_text("digest", digest)
+    columns = (session.c[name] for name in WebSession.__dataclass_fields__)
+    row = connection.execute(select(*columns).where(session.c.digest == digest)).first()
+    if row is None:
+        raise NotFoundError("session", digest)
+    return WebSession(*row)
+
+
+def see_session(connection: Connection, digest: str, at: datetime) -> None:
+    """Set ``seen_at`` where there is such a session."""
+    check_time("at", at)
+    connection.execute(update(session).where(session.c.digest == digest).values(seen_at=at))
+
+
+def end_sessions(connection: Connection, digest: str | None) -> None:
+    """Remove one session, or all."""
+    statement = delete(session)
+    connection.execute(statement if digest is None else statement.where(session.c.digest == digest))
 
 
 def one_setting(connection: Connection, key: str, default: object) -> object:

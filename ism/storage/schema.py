@@ -251,4 +251,5 @@ from ism.storage import (  # noqa: E402 - each registers its tables with the met
     lease_schema,  # noqa: F401
     monitoring_schema,  # noqa: F401
     retraining_schema,  # noqa: F401
+    session_schema,  # noqa: F401
 )

@@ -14,7 +14,18 @@ from ism.domain.audit import Act
 from ism.domain.market import Recommendation
 from ism.storage import audit_sql, log_sql, market_sql
 from ism.storage.audit_sql import SqlAuditStore
-from ism.storage.base import DEFAULT_DATASET, SYSTEM, ApiKey, BulkResult, MarketReader, MarketValue, Page, Store, T
+from ism.storage.base import (
+    DEFAULT_DATASET,
+    SYSTEM,
+    ApiKey,
+    BulkResult,
+    MarketReader,
+    MarketValue,
+    Page,
+    Store,
+    T,
+    WebSession,
+)
 from ism.storage.config_sql import SqlConfigStore
 from ism.storage.database import Database
 from ism.storage.dump import Dump, check_postgres, check_sqlite, dump
@@ -135,6 +146,22 @@ class SqlStore(SqlFusionStore, Store):
             if key.revoked_at == at:
                 audit_sql.append(connection, Act(actor, "key.revoke", key_id, {"name": key.name}))
             return key
+
+    def add_session(self, session: WebSession, ended_before: datetime) -> None:
+        with self._database.write() as connection:
+            log_sql.add_session(connection, session, ended_before)
+
+    def get_session(self, digest: str) -> WebSession:
+        with self._database.read() as connection:
+            return log_sql.one_session(connection, digest)
+
+    def see_session(self, digest: str, at: datetime) -> None:
+        with self._database.write() as connection:
+            log_sql.see_session(connection, digest, at)
+
+    def end_sessions(self, digest: str | None = None) -> None:
+        with self._database.write() as connection:
+            log_sql.end_sessions(connection, digest)
 
     def get_setting(self, key: str, default: object = None) -> object:
         with self._database.read() as connection:

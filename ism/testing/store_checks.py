@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from ism.domain.errors import ConflictError, InvalidInputError, IsmError, NotFoundError, StorageError
 from ism.domain.market import Company, Exchange, Listing, Recommendation
 from ism.domain.production import ConfigVersion
-from ism.storage.base import ApiKey, BulkResult, MarketValue, Store
+from ism.storage.base import ApiKey, BulkResult, MarketValue, Store, WebSession
 
 StoreCheck = Callable[[Store], None]
 
@@ -338,7 +338,7 @@ def check_recommendations(store: Store) -> None:
 
 
 def check_keys_and_settings(store: Store) -> None:
-    """Keys are found by their public part and revoked once; settings hold JSON; both belong to the store alone."""
+    """Keys are found by their public part and revoked once; sessions end; settings hold JSON; all are its own."""
     key = ApiKey("k1", "first", "admin", "$argon2id$x", NOW.astimezone(timezone(timedelta(hours=-5))))
     store.add_api_key(key)
     store.add_api_key(replace(key, key_id="K1", role="viewer"))
@@ -355,6 +355,22 @@ def check_keys_and_settings(store: Store) -> None:
     expect("the first revocation stays", store.revoke_api_key("k1", NOW + timedelta(days=1)).revoked_at == NOW)
     expect_refused(NotFoundError, "'k9'", lambda: store.revoke_api_key("k9", NOW))
     expect_refused(NotFoundError, "'k9'", lambda: store.get_api_key("k9"))
+    session = WebSession("d1", "first", "admin", "k1", NOW, NOW)
+    store.add_session(session, NOW - timedelta(hours=12))
+    store.add_session(replace(session, digest="d2", key_id=None), NOW - timedelta(hours=12))
+    expect("a session comes back", store.get_session("d1") == session)
+    expect_refused(ConflictError, "'d1'", lambda: store.add_session(session, NOW))
+    store.see_session("d1", NOW + timedelta(hours=1))
+    store.see_session("d9", NOW)
+    expect("its last use is kept", store.get_session("d1").seen_at == NOW + timedelta(hours=1))
+    store.end_sessions("d1")
+    store.end_sessions("d1")
+    expect_refused(NotFoundError, "'d1'", lambda: store.get_session("d1"))
+    later = NOW + timedelta(hours=13)
+    store.add_session(replace(session, digest="d3", began_at=later, seen_at=later), NOW + timedelta(hours=1))
+    expect_refused(NotFoundError, "'d2'", lambda: store.get_session("d2"))
+    store.end_sessions()
+    expect_refused(NotFoundError, "'d3'", lambda: store.get_session("d3"))
     value = {"weights": [0.1, 1e-300], "name": "é", "none": None}
     store.set_setting("fusion", value)
     value["name"] = "changed by its owner"

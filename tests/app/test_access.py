@@ -1,15 +1,19 @@
 """Who gets in, and what goes out with every answer."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from app_fakes import ADMIN_KEY
+from app_fakes import ADMIN_KEY, FakeMatcher
 from starlette.testclient import TestClient
 
+from ism.app.auth import Caller
 from ism.app.http.app import create_app
 from ism.app.http.guard import PUBLIC_PATHS
-from ism.app.wiring import Application
-from ism.domain.errors import ConfigurationError
+from ism.app.sessions import IDLE_SECONDS, RECHECK, SESSION_SECONDS, Sessions
+from ism.app.wiring import Application, open_application
+from ism.domain.errors import ConfigurationError, StorageFullError
+from ism.settings import Settings
 
 PAGES = [("GET", "/"), ("POST", "/matches"), ("GET", "/docs"), ("GET", "/openapi.json"), ("POST", "/sign-out")]
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -207,19 +211,49 @@ class TestAuth:
         now[0] += module.RECHECK + 1
         assert application.auth.check_key(text) is None
 
-    def test_sessions_end_after_their_time(self, application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-        from ism.app import sessions
+    def test_sessions_end_after_their_time(self, application: Application) -> None:
+        now = [datetime(2026, 1, 1, tzinfo=UTC)]
+        sessions = Sessions(application.store, lambda: now[0])
+        cookie = sessions.open("ann", "viewer", None)
+        for _ in range(SESSION_SECONDS // 3600):
+            assert sessions.find(cookie) is not None
+            now[0] += timedelta(hours=1)
+        assert sessions.find(cookie) is None
+        idle = sessions.open("ann", "viewer", None)
+        now[0] += timedelta(seconds=IDLE_SECONDS + 1)
+        assert sessions.find(idle) is None
+        assert sessions.find("x") is None
 
-        now = [1000.0]
-        monkeypatch.setattr(sessions.time, "monotonic", lambda: now[0])
-        caller = application.auth.check_link(application.auth.link_token)
-        assert caller is not None
-        cookie = application.auth.open_session(caller)
-        assert application.auth.check_session(cookie) == caller
-        for _ in range(sessions.SESSION_SECONDS // 3600):
-            assert application.auth.check_session(cookie) == caller
-            now[0] += 3600
-        assert application.auth.check_session(cookie) is None
-        idle = application.auth.open_session(caller)
-        now[0] += sessions.IDLE_SECONDS + 1
-        assert application.auth.check_session(idle) is None
+    def test_sessions_outlive_a_process_and_end_in_all(self, application: Application) -> None:
+        now = [datetime(2026, 1, 1, tzinfo=UTC)]
+        one, other = (Sessions(application.store, lambda: now[0]) for _ in range(2))
+        cookie = one.open("ann", "viewer", "k1")
+        found = other.find(cookie)
+        assert found is not None
+        assert (found.name, found.role, found.key_id) == ("ann", "viewer", "k1")
+        for _ in range(3):  # used at one of them, it is not idle at the other
+            now[0] += timedelta(seconds=IDLE_SECONDS - 60)
+            assert one.find(cookie) is not None
+        now[0] += timedelta(seconds=60)
+        assert other.find(cookie) is not None
+        one.close(cookie)
+        assert one.find(cookie) is None
+        now[0] += timedelta(seconds=RECHECK)
+        assert other.find(cookie) is None
+
+    def test_a_restart_signs_nobody_out(self, settings: Settings) -> None:
+        ann = Caller("ann", "viewer")
+        with open_application(settings, make_matcher=FakeMatcher) as first:
+            cookie = first.auth.open_session(ann)
+        with open_application(settings, make_matcher=FakeMatcher) as second:
+            assert second.auth.check_session(cookie) == ann
+
+    def test_a_full_disk_keeps_nobody_out(self, application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object) -> None:
+            raise StorageFullError("No space left.")
+
+        monkeypatch.setattr(application.store, "add_session", full)
+        sessions = Sessions(application.store)
+        cookie = sessions.open("ann", "viewer", None)
+        assert sessions.find(cookie) is not None
+        assert Sessions(application.store).find(cookie) is None

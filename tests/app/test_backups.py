@@ -12,10 +12,11 @@ from test_cli import _small, run  # noqa: F401 - the fixture works by being ther
 
 from ism.app.backups import BackupService
 from ism.app.orchestrator import ProductionConfig, ProductionOrchestrator
+from ism.app.sessions import Sessions
 from ism.app.wiring import Application
 from ism.domain.errors import StorageError
 from ism.domain.market import Company
-from ism.storage import SYSTEM
+from ism.storage import SYSTEM, open_sqlite
 
 
 def test_an_administrator_makes_and_lists_backups(client: TestClient, application: Application) -> None:
@@ -68,6 +69,8 @@ def test_a_failure_is_told_until_one_succeeds(application: Application, monkeypa
 
 def test_commands_back_up_restore_and_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("keys", "create", "robot", "--role", "service")
+    with open_sqlite(tmp_path / "data") as store:
+        cookie = Sessions(store).open("ann", "viewer", None)
     made = json.loads(run("backup", "--json").stdout)
     path, target = tmp_path / "data" / "backups" / made["name"], tmp_path / "again"
     assert made["name"] in run("backup", "--list").stdout
@@ -77,6 +80,9 @@ def test_commands_back_up_restore_and_audit(tmp_path: Path, monkeypatch: pytest.
     assert f"{path.name} is whole" in run("restore", str(path.parent), "--check").stdout
     assert "holds no backup" in run("restore", str(tmp_path), "--check", code=1).stderr
     assert "robot" in run("keys", "list", "--data-dir", str(target)).stdout
+    for folder, is_open in ((tmp_path / "data", True), (target, False)):  # a restore signs everybody out
+        with open_sqlite(folder) as store:
+            assert (Sessions(store).find(cookie) is not None) == is_open
     told = json.loads(run("audit", "list", "--data-dir", str(target), "--json").stdout)["entries"]
     assert [entry["action"] for entry in told] == ["backup.restore", "key.create"]
     assert "2 entries are as they were written" in run("audit", "verify", "--data-dir", str(target)).stdout

@@ -24,7 +24,7 @@ def guess(anyone: TestClient, number: int, key_id: str) -> int:
         lambda: anyone.get("/sign-in", params={"token": text}),
         lambda: anyone.post("/sign-in", data={"key": f"{ADMIN_KEY}{number}"}, headers=SAME),
         lambda: anyone.get("/api/companies", headers={"X-API-Key": f"guess-{number}"}),
-        lambda: anyone.get("/api/companies", headers={"Cookie": f"ism_session_80={text}"}),
+        lambda: anyone.get("/api/companies", headers={"Cookie": f"ism_session_0={text}"}),
     )
     return ways[number % len(ways)]().status_code
 

@@ -64,6 +64,7 @@ def restore_backup(archive: Path, into: Path | None, check: bool, as_json: bool)
         url = postgres_url(settings.database_url.get_secret_value())
     manifest = backup.restore(archive, settings.data_dir, url)
     with open_store(settings) as store:  # brings an older schema up to date as well
+        store.end_sessions()  # whoever signed out since must not be signed in again
         store.audit.append(Act(_HERE, "backup.restore", archive.name, {"made_at": manifest.made_at}))
     _tell(f"Restored into {settings.data_dir}", manifest, as_json)
 

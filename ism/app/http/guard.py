@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -222,9 +223,10 @@ def is_public(path: str) -> bool:
 
 
 def cookie_name(scope: Scope) -> str:
-    """Name of the session cookie; with the port, since cookies of one host are shared by all its ports."""
-    server = scope.get("server")
-    return f"ism_session_{server[1] if server else 0}"
+    """Name of the session cookie; with the port that the browser asks: a host's ports share their cookies."""
+    with suppress(ValueError):  # a port that is none
+        return f"ism_session_{HTTPConnection(scope).url.port or 0}"
+    return "ism_session_0"
 
 
 def session_cookie(scope: Scope) -> str | None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from ism.domain.errors import StorageError
 from ism.storage import dialects
 
-HEAD = "0008"  # the packaged head, so that alembic need not be loaded (0.4 s) to see that nothing is to be done
+HEAD = "0009"  # the packaged head, so that alembic need not be loaded (0.4 s) to see that nothing is to be done
 VERSION_TABLE = "ism_alembic_version"  # Optuna, MLflow and Prefect use alembic_version in the same database
 BASE = "base"
 

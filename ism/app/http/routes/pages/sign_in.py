@@ -56,7 +56,7 @@ async def sign_out(request: Request) -> Response:
     """End the session."""
     cookie = session_cookie(request.scope)
     if cookie is not None:
-        get_application(request).auth.close_session(cookie)
+        await run_sync(get_application(request).auth.close_session, cookie)
     response = RedirectResponse("/sign-in", 303)
     response.delete_cookie(cookie_name(request.scope), httponly=True, samesite="strict")
     return response
