@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import counting
+import httpx
 import pytest
 from replica_effects import check_events, check_job, check_judged, rests
-from replica_processes import Poster, leader_of, replicas, until
+from replica_processes import KEY, Poster, leader_of, replicas, until
 
 from ism.storage import open_postgres
 
@@ -24,8 +25,13 @@ def test_the_leader_is_killed_while_events_come_in_and_a_job_runs(postgres_url: 
             with Poster(servers) as poster:
                 job = others[0].ask("POST", "/api/retraining-jobs", json={"model_name": "counting"}).json()["job_id"]
                 until(lambda: store.retraining.get_job(job).state == "TUNING")  # it is trained by the leader
+                balanced = {"Host": "ism.example", "Sec-Fetch-Site": "same-origin"}  # as a browser asks any of them
+                signed = leader.ask("POST", "/sign-in", data={"key": KEY}, headers=balanced)
                 leader.kill()
                 until(lambda: any(each.leads() for each in others), 20)
+                page = httpx.get(others[0].url, headers=balanced, cookies=dict(signed.cookies), trust_env=False)
+                assert (page.status_code, "Overview" in page.text) == (200, True)
+                assert httpx.get(others[0].url, headers=balanced, trust_env=False).status_code == 401
                 changed = others[0].ask("PATCH", "/api/config", json={"health_check_interval": 7})
                 assert changed.status_code == 200, changed.text
                 until(lambda: others[1].ask("GET", "/api/config").json()["config"]["health_check_interval"] == 7, 20)
