@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Channel = Callable[[Alert], None]
 _TIMEOUT_S = 10.0
 _log = logging.getLogger("ism.monitoring")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+_NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")  # RFC 8215: of a site's own translators
 
 
 class DeliveryError(IsmError):
@@ -44,16 +46,26 @@ def safe_address(url: str, private: bool) -> tuple[str, str, int]:
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)]
     except OSError as error:
         raise DeliveryError(f"alert_webhook_url: {parts.hostname} cannot be resolved. Check the name.") from error
-    if not private:
-        for address in found:
-            parsed = ipaddress.ip_address(address.partition("%")[0])
-            mapped = getattr(parsed, "ipv4_mapped", None) or parsed
-            if not mapped.is_global or mapped.is_multicast:
-                raise DeliveryError(
-                    f"alert_webhook_url: {parts.hostname} is not a public address. "
-                    "Set ISM_ALERT_WEBHOOK_PRIVATE=true where that is wanted."
-                )
+    if not private and not all(map(_is_public, found)):
+        raise DeliveryError(
+            f"alert_webhook_url: {parts.hostname} is not a public address. "
+            "Set ISM_ALERT_WEBHOOK_PRIVATE=true where that is wanted."
+        )
     return parts.hostname, found[0], port
+
+
+def _is_public(text: str) -> bool:
+    """Whether an address lies in the public internet, and with it the IPv4 address that it may carry."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast
+    if address.ipv4_mapped is not None:
+        return _is_public(str(address.ipv4_mapped))
+    if address.sixtofour is not None:
+        return _is_public(str(address.sixtofour))
+    if address in _NAT64:
+        return _is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
+    return address.is_global and not address.is_multicast and address not in _NAT64_LOCAL
 
 
 def webhook(url: str, private: bool, address: str) -> Channel:

@@ -100,8 +100,17 @@ def test_what_is_resolved_by_hand_opens_again_only_if_it_holds_anew(play, store)
     assert again.alert_id != alert.alert_id
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "0.0.0.0"])
+PRIVATE = ["127.0.0.1", "169.254.169.254", "10.0.0.1", "0.0.0.0", "224.0.0.1", "[::1]", "[fe80::1]", "[fd00::1]"]
+CARRIED = ["[::ffff:10.0.0.1]", "[2002:a00:1::]", "[64:ff9b::10.0.0.1]", "[64:ff9b:1::8.8.8.8]", "[ff0e::1]"]
+
+
+@pytest.mark.parametrize("host", PRIVATE + CARRIED)
 def test_a_webhook_reaches_no_private_address(host):
     with pytest.raises(DeliveryError, match="public"):
         safe_address(f"http://{host}/hook", private=False)
     assert safe_address(f"http://{host}/hook", private=True)[2] == 80
+
+
+@pytest.mark.parametrize("host", ["8.8.8.8", "[2600::1]", "[::ffff:8.8.8.8]", "[2002:808:808::]", "[64:ff9b::8.8.8.8]"])
+def test_a_webhook_reaches_a_public_address(host):
+    assert safe_address(f"https://{host}/hook", private=False)[2] == 443
