@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,14 +84,14 @@ def tell_problems(problems: list[Any], total: int) -> None:
         err().print(f"… and {total - _SHOWN_PROBLEMS} more.")
 
 
-def plain_table(*columns: str) -> Table:
-    """A table without frames; long texts fold."""
+def plain_table(*columns: str, whole: Collection[str] = ()) -> Table:
+    """A table without frames; long texts fold, but in the columns that stay whole."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - only where a table is printed
     from rich.table import Table  # noqa: PLC0415 - as above
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     return table
 
 

@@ -76,11 +76,11 @@ def list_audit(limit: int, data_dir: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"entries": entries})
         return
-    table = plain_table("", "when (UTC)", "who", "what", "to what", "more")
+    table = plain_table("", "when (UTC)", "who", "what", "to what", "more", whole=("when (UTC)", "what"))
     for each in entries:
         more = ", ".join(f"{name}={value}" for name, value in each["details"].items())
         texts = (each["actor"], each["action"], each["target"], more)
-        table.add_row(str(each["number"]), each["at"][:19], *map(escape, texts))
+        table.add_row(str(each["number"]), each["at"][:19].replace("T", " "), *map(escape, texts))
     out().print(table if entries else "Nothing has been written yet.")
 
 
