@@ -24,8 +24,8 @@ def _small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "_match_service", FakeMatcher)
 
 
-def run(*arguments: str, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "140"})
+def run(*arguments: str, code: int = 0, columns: int = 140) -> Result:
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": str(columns)})
     assert result.exit_code == code, result.output
     return result
 
@@ -38,6 +38,14 @@ def test_match_prints_a_table_and_reasons() -> None:
         assert words in said, words
     assert "<b>Ash</b>" in said  # a text of others is printed, never read as markup
     assert "constituent" not in run(*ASH, "--reasons", "0").stdout
+
+
+def test_a_narrow_match_has_its_units_in_the_head_and_breaks_no_word() -> None:
+    said = run(*ASH, columns=80).stdout
+    assert "cost, €/t" in said
+    assert "saves 12.5 €/t" not in said
+    for word in ("Aalborg", "Portland", "Manufacture", "saves 12.5", "−30 to 4", "saves 700"):
+        assert word in said, said
 
 
 def test_match_prints_json_for_scripts() -> None:

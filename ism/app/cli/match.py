@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _MOST_REASONS = 3  # of each receiver; --json has them all
+_WIDE = 100  # columns; in fewer units stand above their figures, and sectors beside the names
 _STYLES = {"ok": "green", "degraded": "yellow", "starting": "yellow", "down": "red"}
 
 
@@ -75,11 +76,15 @@ def _tell(answer: Json, reasons: int) -> None:
     console.print(f"[bold]{escape(offer['material'])}[/]{code}{quantity}")
     if matches:
         console.print(matches[0]["hazard"], style="dim", markup=False)
-    table = plain_table("#", "receiver", "sector", "score", "conf.", "distance", "cost", "climate")
+    is_narrow = console.width < _WIDE
+    sector, effects = ["sector"], ("cost", "climate")
+    if is_narrow:
+        sector, effects = [], ("cost, €/t", "CO₂e, kg/t")
+    table = plain_table("#", "receiver", *sector, "score", "conf.", "distance", *effects)
     for name in ("#", "score", "conf.", "distance"):
         next(column for column in table.columns if column.header == name).justify = "right"
     for match in matches:
-        table.add_row(*_row(match))
+        table.add_row(*_row(match, is_narrow))
     console.print(table if matches else "No receiver found.")
     for match in matches[:reasons]:
         console.print(f"[bold]{match['rank']}. {escape(match['receiver']['name'])}[/]")
@@ -104,27 +109,27 @@ def _reasons(reasons: list[Json]) -> Table:
     return grid
 
 
-def _row(match: Json) -> list[str]:
+def _row(match: Json, is_narrow: bool) -> list[str]:
     receiver, estimate = match["receiver"], match["estimate"]
     is_company = receiver["kind"] == "company"
     where = f" [dim]{receiver['country']}[/]" if receiver.get("country") else ""
     name = escape(receiver["name"]) + (where if is_company else " [dim](sector)[/]")
+    sector = receiver["nace"] or ""
     return [
         str(match["rank"]),
-        name,
-        receiver["nace"] or "",
+        *([f"{name} {sector}"] if is_narrow else [name, sector]),
         f"{match['final_score']:.2f}",
         f"{match['confidence']:.2f}",
         _or_dash(phrases.distance(match["distance_km"])),
-        _interval(estimate["cost_eur_per_t"], "€/t"),
-        _interval(estimate["co2e_kg_per_t"], "kg CO₂e/t"),
+        _interval(estimate["cost_eur_per_t"], "" if is_narrow else "€/t"),
+        _interval(estimate["co2e_kg_per_t"], "" if is_narrow else "kg CO₂e/t"),
     ]
 
 
 def _interval(interval: Json | None, unit: str) -> str:
     if interval is None:
         return "–"
-    return f"{phrases.effect(interval, unit)}\n[dim]{phrases.span(interval)}[/]"
+    return f"{phrases.effect(interval, unit).rstrip()}\n[dim]{phrases.span(interval)}[/]"
 
 
 def _or_dash(text: str) -> str:
