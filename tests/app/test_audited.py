@@ -5,6 +5,8 @@ from app_fakes import fill
 from starlette.testclient import TestClient
 
 from ism.app.wiring import Application
+from ism.domain.audit import Act
+from ism.domain.errors import StorageFullError
 from ism.domain.market import Recommendation
 
 SEARCH = {"model_name": "matching", "n_trials": 3}
@@ -107,3 +109,16 @@ def test_searches(client: TestClient, application: Application) -> None:
 def test_components(client: TestClient, application: Application) -> None:
     client.post("/act/components/matcher")
     assert acts(application, "component.") == [("component.restart", "matcher")]
+
+
+def test_where_there_is_no_room_it_is_done_and_the_log_says_so(
+    client: TestClient, application: Application, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(act: Act) -> None:
+        raise StorageFullError("No space left.")
+
+    first = letter(client, application, 9)
+    monkeypatch.setattr(application.store.audit, "append", full)
+    assert client.post(f"/act/letters/{first}", data={"decision": "discard"}).status_code == 303
+    assert application.store.feedback.dead_letter(first).state == "discarded"
+    assert f"no room to note letter.discard of {first} by ISM_ADMIN_KEY" in caplog.text

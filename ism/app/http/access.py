@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, cast
 
@@ -13,10 +14,12 @@ from ism.app.http.problems import MEDIA_TYPE, Problem, RefusalError
 from ism.app.http.strict_json import StrictRoute
 from ism.app.wiring import Application
 from ism.domain.audit import Act
+from ism.domain.errors import StorageFullError
 from ism.storage import Role
 
 WRITERS: tuple[Role, ...] = ("operator", "admin", "service")
 ADMINS: tuple[Role, ...] = ("admin",)
+_log = logging.getLogger("ism.http")
 
 # `ism.app.http.guard.Access` checks the key; this tells the OpenAPI document about it.
 _KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key; see `ism keys create --help`.")
@@ -55,8 +58,19 @@ def get_caller(request: Request) -> Caller:
 
 
 def audit(request: Request, action: str, target: str, **details: object) -> None:
-    """Write into the audit log what the caller has just done."""
-    get_application(request).store.audit.append(Act(get_caller(request).name, action, target, details))
+    """Write into the audit log what the caller has just done; see `note`."""
+    note(request, Act(get_caller(request).name, action, target, details))
+
+
+def note(request: Request, act: Act) -> None:
+    """Write something that was done into the audit log; where there is no room, only into the server's log.
+
+    It was done all the same, and whoever is to free space must not be kept from it.
+    """
+    try:
+        get_application(request).store.audit.append(act)
+    except StorageFullError:
+        _log.error("There is no room to note %s of %s by %s.", act.action, act.target, act.actor)
 
 
 def only(*roles: Role) -> Callable[[Request], Coroutine[Any, Any, None]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
@@ -11,15 +9,13 @@ from starlette.responses import Response
 
 from ism.app.attempts import place_of
 from ism.app.auth import Caller
-from ism.app.http.access import get_application
+from ism.app.http.access import get_application, note
 from ism.app.http.guard import cookie_name, same_origin, session_cookie
 from ism.app.http.problems import RefusalError
 from ism.app.http.routes.pages.rendering import read_form, render
 from ism.app.sessions import SESSION_SECONDS
 from ism.domain.audit import Act
-from ism.domain.errors import StorageFullError
 
-_log = logging.getLogger("ism.http")
 router = APIRouter(include_in_schema=False)
 
 
@@ -64,11 +60,7 @@ async def sign_out(request: Request) -> Response:
 
 def _signed_in(request: Request, caller: Caller, by: str) -> Response:
     told = {"by": by, "from": place_of(request.scope["client"])}
-    act = Act(caller.name, "sign-in", caller.key_id or "", told)
-    try:
-        get_application(request).store.audit.append(act)
-    except StorageFullError:  # whoever is to free space must get in
-        _log.error("There is no room to note the sign-in of %s.", caller.name)
+    note(request, Act(caller.name, "sign-in", caller.key_id or "", told))
     response = RedirectResponse("/", 303)
     response.set_cookie(
         cookie_name(request.scope),
