@@ -49,7 +49,7 @@ def test_peers_answer_the_same_questions(name):
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert set(told["peers"]) == set(told["peer_difference"]) == {"implicit", "pykeen"}
-    for peer in told["peers"].values():  # so few questions cannot tell more; the whole run does, in docs/benchmarks.md
-        assert peer["intervals"]["mrr"][1] > told["baselines"]["popularity"]["mrr"] > 0
+    for peer in told["peers"].values():
+        assert peer["mrr"] > told["baselines"]["popularity"]["mrr"]
     for gaps in told["peer_difference"].values():
         assert all(gap["low"] <= gap["mean"] <= gap["high"] for gap in gaps.values())
