@@ -81,12 +81,14 @@ class FeedbackLoop:
         self._background = Background(self._run, "feedback")
         self._every = 0.0
         self._turning = threading.Lock()
+        self._looking = threading.Lock()  # held from the first judgement of a turn until its triggers are looked at
 
     def turn(self, one_batch: bool = False) -> Turn:
         """Judge what is new, or one batch of it, look at the triggers, hand requests on."""
         with self._turning:
-            judged = self.judge.judge_batch() if one_batch else self.judge.judge()
-            decisions = tuple(self.triggering.evaluate())
+            with self._looking:
+                judged = self.judge.judge_batch() if one_batch else self.judge.judge()
+                decisions = tuple(self.triggering.evaluate())
             deliver = self.deliver if self.lead.leads else None  # no request is worked off by two
             delivered = self.triggering.deliver(deliver) if deliver is not None else 0
             return Turn(judged, decisions, delivered, self._followed(judged))
@@ -100,9 +102,12 @@ class FeedbackLoop:
         return count
 
     def catch_up(self, one_batch: bool = False) -> None:
-        """Take a turn if events wait to be judged."""
+        """Take a turn if events wait to be judged; else wait until one under way has looked at the triggers."""
         if self._waiting():
             self.turn(one_batch)
+        else:
+            with self._looking:
+                pass
 
     def _waiting(self) -> int:
         """How many events wait to be judged."""

@@ -1,7 +1,9 @@
 """The whole way from the call in SPEC.md to a retraining request, by an injected clock."""
 
 import asyncio
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -53,6 +55,27 @@ def test_a_hundred_and_one_ratings_ask_for_a_training(orchestrator):
     assert after["triggers"]["matching"]["last_decision"] == "fired"
     assert after["triggers"]["matching"]["matured_events"] == 0  # taken in
     assert after["triggers"]["knowledge_graph"]["last_decision"] is None
+
+
+def test_the_status_waits_for_the_triggers_of_a_turn_under_way(orchestrator, monkeypatch):
+    evaluate, judged, go_on = orchestrator.loop.triggering.evaluate, threading.Event(), threading.Event()
+
+    def held():
+        judged.set()
+        go_on.wait(20)
+        return evaluate()
+
+    monkeypatch.setattr(orchestrator.loop.triggering, "evaluate", held)
+    asyncio.run(orchestrator.ingest_batch([RATING] * 101))
+    with ThreadPoolExecutor(2) as pool:
+        turn = pool.submit(orchestrator.loop.turn)
+        assert judged.wait(20)  # nothing waits to be judged any more, and nothing is decided yet
+        status = pool.submit(asyncio.run, orchestrator.get_system_status())
+        with pytest.raises(TimeoutError):
+            status.result(0.3)
+        go_on.set()
+        turn.result(20)
+        assert status.result(20)["triggers"]["matching"]["last_decision"] == "fired"
 
 
 def test_sixty_days_pass_in_a_moment(orchestrator, store, clock):
